@@ -183,7 +183,9 @@ class Page:
 
         def fulfil(requestId, request, **params):
             if request["url"] == url:
-                headers = [{"name": "Content-Type", "value": "text/html; charset=utf-8"}]
+                headers = [
+                    {"name": "Content-Type", "value": "text/html; charset=utf-8"}
+                ]
                 body = base64.b64encode(html.encode()).decode()
                 answer = {"responseCode": 200, "responseHeaders": headers, "body": body}
                 self.call("Fetch.fulfillRequest", requestId=requestId, **answer)

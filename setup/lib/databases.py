@@ -19,7 +19,6 @@ from . import environment, lock, odoo_source, say
 from .paths import ADDONS, CONF, DATA, LOGS, manifests
 
 LABEL = "crm-billing"  # comment on each database we made, so that we drop no other
-ASSETS = "env['ir.qweb']._pregenerate_assets_bundles(); env.cr.commit()\n"
 NOT_INSTALLED = re.compile(r"/(tests|readme|description)/|\.(pyc|pot|rst|md)$")
 
 
@@ -103,21 +102,27 @@ def install(name, modules, demo):
 
 def build_assets(name):
     """Build every web bundle now, else each browser test builds its own."""
+    shell(name, "env['ir.qweb']._pregenerate_assets_bundles()\nenv.cr.commit()\n")
+
+
+def shell(name, code):
+    """Run ``code`` in an Odoo process where ``env`` is known; return what it prints."""
     command = [*odoo("shell"), "-d", name, "--no-http", "--log-level=warn"]
-    _run_logged(name, command, ASSETS)
+    return _run_logged(name, command, code)
 
 
 def _run_logged(name, command, text=None):
+    """Run Odoo; complain when it fails, or goes on after an error."""
     log = LOGS / f"{name}.log"
     with open(log, "w") as output:
         done = subprocess.run(
-            command, input=text, stdout=output, stderr=subprocess.STDOUT, text=True
+            command, input=text, stdout=subprocess.PIPE, stderr=output, text=True
         )
     lines = log.read_text().splitlines()
-    bad = [line for line in lines if re.search(r" (ERROR|CRITICAL) ", line)]
-    if done.returncode or bad:
+    if done.returncode or any(re.search(r" (ERROR|CRITICAL) ", line) for line in lines):
         tail = "\n".join(lines[-40:])
         raise say.Trouble(f"Odoo failed on {name} (whole log: {log})\n{tail}")
+    return done.stdout
 
 
 # === LAYERS === #

@@ -1,8 +1,6 @@
 """The demo command: a database with a story in it, served in the real web client."""
 
 import argparse
-import subprocess
-import time
 
 from . import databases, environment, lock, postgres, say, server
 
@@ -28,7 +26,9 @@ def main(arguments):
     if options.no_serve:
         with server.Server(DATABASE) as running:
             server.check_web_client(running.url, "admin")
-        say.step(f"the web client answers; serve it with: setup/demo --port {options.port}")
+        say.step(
+            f"the web client answers; serve it with: setup/demo --port {options.port}"
+        )
         return 0
     return _serve(options.port)
 

@@ -7,7 +7,6 @@ import os
 from . import say
 from .paths import WORK
 
-
 FOLDER = WORK / "lock"
 
 

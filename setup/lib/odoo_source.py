@@ -196,9 +196,7 @@ def _write_missing_asset(addons):
 
     It blurs the background of video calls; nothing else uses it.
     """
-    script = addons / (
-        "mail/static/lib/selfie_segmentation/selfie_segmentation.js"
-    )
+    script = addons / ("mail/static/lib/selfie_segmentation/selfie_segmentation.js")
     if not script.exists():
         script.parent.mkdir(parents=True, exist_ok=True)
         script.write_text("/* not part of Debian's package */\n")

@@ -12,8 +12,13 @@ import re
 from pathlib import Path
 
 from PyPDF2 import PdfReader, PdfWriter
-from PyPDF2.generic import ArrayObject, DictionaryObject, NameObject, NumberObject
-from PyPDF2.generic import TextStringObject
+from PyPDF2.generic import (
+    ArrayObject,
+    DictionaryObject,
+    NameObject,
+    NumberObject,
+    TextStringObject,
+)
 
 from .browser import Browser
 
@@ -98,7 +103,7 @@ class Printer:
         """Return the PDF of all documents, one after the other."""
         writer = PdfWriter()
         starts = []
-        for index, path in enumerate(bodies):
+        for path in bodies:
             starts.append(len(writer.pages))
             body = Path(path).read_text()
             self._find_origin(body)
@@ -154,7 +159,10 @@ def _write_outline(writer, starts):
     names = [NameObject(f"/document{index}") for index in range(len(starts))]
     entries = [
         DictionaryObject(
-            {NameObject("/Title"): TextStringObject(name[1:]), NameObject("/Dest"): name}
+            {
+                NameObject("/Title"): TextStringObject(name[1:]),
+                NameObject("/Dest"): name,
+            }
         )
         for name in names
     ]

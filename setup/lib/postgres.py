@@ -48,7 +48,7 @@ def stop():
 
 
 def _use_given_server():
-    """Take the server from ``DATABASE_URL`` or ``PGHOST``; return whether there is one."""
+    """Take the server from ``DATABASE_URL`` or ``PGHOST``; say whether one is given."""
     if url := os.environ.get("DATABASE_URL"):
         parts = urllib.parse.urlsplit(url)
         given = {
@@ -83,7 +83,7 @@ def _package():
 
 @functools.cache
 def _folder():
-    """Return the folder of data and socket; root needs one that ``nobody`` can enter."""
+    """Return the folder of data and socket, one that ``nobody`` can enter for root."""
     folder = WORK / "pg"
     if os.geteuid() or _nobody_can_enter(WORK):
         return folder
@@ -93,7 +93,7 @@ def _folder():
 
 @functools.cache
 def _binaries():
-    """Return PostgreSQL's ``bin``; for root a copy, where ``nobody`` cannot read ours."""
+    """Return PostgreSQL's ``bin``: a copy where ``nobody`` cannot read ours."""
     if _folder().parent == WORK:
         return _package() / "pginstall/bin"
     copy = _folder() / "package"

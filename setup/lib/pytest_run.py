@@ -34,7 +34,10 @@ def main(arguments):
     os.environ["ODOO_CONF"] = str(CONF)
     with databases.temporary(template) as name:
         return _pytest(
-            f"--odoo-database={name}", f"--odoo-config={CONF}", "--odoo-http", *arguments
+            f"--odoo-database={name}",
+            f"--odoo-config={CONF}",
+            "--odoo-http",
+            *arguments,
         )
 
 

@@ -56,6 +56,10 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def wake_crons(self):
+        """Make the cron thread look for work now (it may not listen yet: repeat)."""
+        databases.query(f"NOTIFY cron_trigger, '{self.database}'")
+
     def wait(self):
         """Serve until the process ends or somebody presses Ctrl+C."""
         with contextlib.suppress(KeyboardInterrupt):

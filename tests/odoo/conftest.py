@@ -1,0 +1,67 @@
+"""Fixtures for tests that need real connections, real servers and killed processes.
+
+Each works on a database of its own, copied from the template of ``setup/test``.
+The only place below ``tests/`` that imports odoo.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from odoo.tests.common import BaseCase
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "setup"))
+
+from lib import databases, server
+
+# Odoo tags only the test classes it finds inside addons
+BaseCase.test_tags = {"standard", "post_install"}
+BaseCase.test_module = "tests"
+
+
+@pytest.fixture
+def database():
+    """The name of a fresh database with our addons, dropped after the test."""
+    with databases.temporary(os.environ["ODOO_TEST_TEMPLATE"]) as name:
+        yield name
+
+
+@pytest.fixture
+def connect():
+    """``connect(dbname)``: a psycopg2 connection, closed after the test."""
+    connections = []
+
+    def connect(dbname):
+        connections.append(psycopg2.connect(dbname=dbname))
+        return connections[-1]
+
+    yield connect
+    for connection in connections:
+        connection.close()
+
+
+@pytest.fixture
+def odoo_server():
+    """``with odoo_server(dbname, http=True, cron_threads=0) as running:``
+
+    A real process. ``running.url`` answers when http is on; ``running.wake_crons()``
+    makes the cron thread look now, call it until what you wait for has happened;
+    ``running.kill()`` ends it as a power cut would; ``running.log`` is its log file.
+    """
+
+    def odoo_server(dbname, http=True, cron_threads=0):
+        return server.Server(dbname, http=http, cron_threads=cron_threads)
+
+    return odoo_server
+
+
+@pytest.fixture
+def odoo_shell():
+    """``odoo_shell(dbname, code)``: run code with ``env`` in a process of its own.
+
+    Returns what the code prints; nothing stays unless it calls ``env.cr.commit()``.
+    """
+    return databases.shell
