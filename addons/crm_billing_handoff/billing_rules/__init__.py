@@ -1,0 +1,1 @@
+"""Decisions about billing: pure functions, no ORM, no clock, exact money."""

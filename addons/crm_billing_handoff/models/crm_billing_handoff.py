@@ -1,0 +1,519 @@
+import logging
+from collections import defaultdict
+
+import psycopg2
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+
+_logger = logging.getLogger(__name__)
+
+CHUNK_SIZE = 100
+ACTIVITY_BLOCKED = "crm_billing_handoff.mail_activity_type_blocked"
+ACTIVITY_BILLING = "crm_billing_handoff.mail_activity_type_billing"
+
+
+class CrmBillingHandoff(models.Model):
+    """A won opportunity on its way to an invoice: the queue, the log and the proof.
+
+    The main flow starts in :meth:`_cron_process` or at a button
+    (:meth:`action_process`) and goes through :meth:`_process`: ready? → draft. What is
+    missing is asked from `crm.billing.readiness.rule`, the draft is made in
+    `crm_billing_handoff_draft.py`. A deal has one live row: the unique index, not a
+    search, keeps it from being billed twice.
+    """
+
+    _name = "crm.billing.handoff"
+    _description = "Billing Handoff"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "id desc"
+    _check_company_auto = True
+
+    lead_id = fields.Many2one(
+        "crm.lead",
+        string="Opportunity",
+        required=True,
+        readonly=True,
+        ondelete="restrict",
+        check_company=True,
+    )
+    company_id = fields.Many2one("res.company", required=True, index=True)
+    state = fields.Selection(
+        [
+            ("pending", "Waiting"),
+            ("blocked", "Blocked"),
+            ("done", "Done"),
+            ("cancelled", "Cancelled"),
+        ],
+        default="pending",
+        required=True,
+        readonly=True,
+        index=True,
+    )
+    user_id = fields.Many2one(
+        "res.users", related="lead_id.user_id", store=True, precompute=True, index=True
+    )
+    team_id = fields.Many2one(
+        "crm.team", related="lead_id.team_id", store=True, precompute=True
+    )
+    account_id = fields.Many2one(
+        "res.partner",
+        string="Account",
+        compute="_compute_account_id",
+        store=True,
+        precompute=True,
+        index="btree_not_null",
+    )
+    bill_to_id = fields.Many2one(
+        "res.partner",
+        string="Paid By",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+        tracking=True,
+        domain="[('parent_id', '=', False)]",
+        help="Pays this deal. Comes before the invoice address of the quotation, which "
+        "comes before the payer of the account, which comes before the account itself.",
+    )
+    payer_id = fields.Many2one(
+        "res.partner",
+        compute="_compute_payer_id",
+        store=True,
+        index="btree_not_null",
+        help="The account that pays, by the order of precedence.",
+    )
+    payer_source = fields.Selection(
+        [
+            ("handoff", "Chosen here"),
+            ("quotation", "Quotation"),
+            ("account", "Account"),
+            ("buyer", "The account itself"),
+        ],
+        compute="_compute_payer_id",
+        store=True,
+    )
+    order_id = fields.Many2one(
+        "sale.order",
+        string="Quotation",
+        index="btree_not_null",
+        check_company=True,
+        tracking=True,
+        domain="[('opportunity_id', '=', lead_id), ('state', '!=', 'cancel')]",
+        help="What the draft is made from. Choose it here if the deal has several.",
+    )
+    order_ids = fields.One2many(related="lead_id.order_ids", string="All Quotations")
+    move_ids = fields.Many2many(related="lead_id.billing_move_ids", string="Invoices")
+    missing = fields.Json(
+        readonly=True, copy=False, help="The readiness list when it was last looked at."
+    )
+    billing_error = fields.Text(readonly=True, copy=False)
+    to_recheck = fields.Boolean(readonly=True, copy=False)
+    is_held = fields.Boolean(
+        readonly=True, copy=False, help="Won in bulk: waits until a person releases it."
+    )
+    currency_id = fields.Many2one(related="company_id.currency_id")
+    won_date = fields.Datetime(related="lead_id.date_closed", string="Won On")
+    expected_revenue = fields.Monetary(related="lead_id.expected_revenue")
+    billing_state = fields.Selection(related="lead_id.billing_state")
+    readiness = fields.Json(compute="_compute_readiness")
+
+    _live_lead_uniq = models.UniqueIndex(
+        "(lead_id) WHERE state != 'cancelled'",
+        "This opportunity already has a handoff: open it instead of making another.",
+    )
+    _queue_idx = models.Index("(id) WHERE state = 'pending' OR to_recheck IS TRUE")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("lead_id.name")
+    def _compute_display_name(self):
+        for handoff in self:
+            # The deal's name is what the accountant, who cannot open deals, knows it by.
+            handoff.display_name = handoff.lead_id.sudo().name or ""
+
+    @api.depends("lead_id.partner_id.commercial_partner_id")
+    def _compute_account_id(self):
+        for handoff in self:
+            handoff.account_id = handoff.lead_id.partner_id.commercial_partner_id
+
+    @api.depends(
+        "bill_to_id",
+        "account_id.bill_to_id",
+        "order_id.partner_invoice_id.commercial_partner_id",
+        "lead_id.order_ids.partner_invoice_id.commercial_partner_id",
+        "lead_id.order_ids.state",
+    )
+    def _compute_payer_id(self):
+        for handoff in self:
+            source, payer = handoff._get_payer_and_source(
+                handoff.lead_id._get_billing_orders(handoff.order_id)[:1]
+            )
+            handoff.payer_id = payer
+            handoff.payer_source = source or "buyer"
+
+    @api.depends("state", "missing", "bill_to_id", "order_id", "write_date")
+    def _compute_readiness(self):
+        live = self.filtered(lambda handoff: handoff.state in ("pending", "blocked"))
+        gaps = live.lead_id._get_billing_gaps()
+        for handoff in self:
+            handoff.readiness = gaps.get(handoff.lead_id, []) if handoff in live else []
+
+    def _get_payer_and_source(self, order):
+        """Return ``(source, payer)`` by precedence: here, quotation, account, buyer."""
+        account = self.account_id
+        invoiced = order.partner_invoice_id.commercial_partner_id
+        return account._get_payer_and_source(
+            ("handoff", self.bill_to_id.commercial_partner_id),
+            # The buyer's own address on a quotation is no choice of another payer.
+            ("quotation", invoiced if invoiced != account else invoiced.browse()),
+        )
+
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        result = super().write(vals)
+        if {"bill_to_id", "order_id"} & set(vals):
+            self._wake(Domain("id", "in", self.ids))
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_cancelled(self):
+        if any(handoff.state != "cancelled" for handoff in self):
+            raise UserError(
+                self.env._(
+                    "A handoff is the proof of what was billed: it is cancelled by "
+                    "taking the deal out of won, not deleted."
+                )
+            )
+
+    # === ACTION METHODS === #
+
+    def action_process(self):
+        """Process the handoffs now instead of waiting for the job.
+
+        Safe to call again: what is done stays as it is.
+
+        :return: an action to the one draft that came out, or nothing
+        :raise AccessError: a salesperson calls it on the deal of somebody else
+        """
+        self._check_can_process()
+        # Drafts are made as superuser: Sales has no right to write invoices.
+        handoffs = self.sudo()
+        handoffs.filtered("is_held").write({"is_held": False})
+        handoffs._process_or_bisect()
+        if len(self) == 1 and self.state == "done" and self.env.user.has_group(
+            "account.group_account_invoice"
+        ):
+            return self.action_view_moves()
+        return None
+
+    def action_view_moves(self):
+        """Open the invoices of the deal."""
+        return self.env["account.move"]._get_billing_action(self.move_ids)
+
+    def action_view_lead(self):
+        """Open the deal."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "crm.lead",
+            "res_id": self.lead_id.id,
+            "view_mode": "form",
+        }
+
+    def _check_can_process(self):
+        """Let Billing process everything, Sales the deals that are its own."""
+        if self.env.su or self.env.user.has_group(
+            "crm_billing_handoff.group_billing_user"
+        ):
+            return
+        try:
+            self.lead_id.check_access("write")
+        except AccessError as error:
+            raise AccessError(
+                self.env._(
+                    "You can hand off your own deals only. Ask the owner of the deal or "
+                    "a billing clerk."
+                )
+            ) from error
+
+    # === BUSINESS METHODS - QUEUE === #
+
+    @api.model
+    def _queue(self, leads):
+        """Queue newly won ``leads``: one live row each, the work is the job's.
+
+        :return: the new rows
+        """
+        live = self.search([("lead_id", "in", leads.ids), ("state", "!=", "cancelled")])
+        live._welcome_back()
+        new = leads - live.lead_id
+        if not new:
+            return self.browse()
+        limit = self.env.company.billing_bulk_win_limit
+        held = bool(limit) and len(new) > limit
+        handoffs = self.with_context(
+            tracking_disable=True, mail_create_nolog=True, mail_create_nosubscribe=True
+        ).create([self._prepare_handoff(lead, held) for lead in new])
+        self._trigger_job()
+        return handoffs
+
+    @api.model
+    def _prepare_handoff(self, lead, held):
+        vals = {
+            "lead_id": lead.id,
+            "company_id": lead._get_billing_company().id,
+            "user_id": lead.user_id.id,
+            "team_id": lead.team_id.id,
+            "account_id": lead.partner_id.commercial_partner_id.id,
+        }
+        if held:
+            vals |= {
+                "state": "blocked",
+                "is_held": True,
+                "billing_error": self.env._(
+                    "This deal was won together with many others by one action. Nothing "
+                    "is billed before a person presses *Process now*."
+                ),
+            }
+        return vals
+
+    @api.model
+    def _trigger_job(self):
+        """Wake the job right after this transaction."""
+        cron = self.env.ref(
+            "crm_billing_handoff.ir_cron_process_handoffs", raise_if_not_found=False
+        )
+        if cron:
+            # Everybody who wins a deal may wake the job, nobody may write it.
+            cron.sudo()._trigger()
+
+    def _cancel_or_keep(self):
+        """Follow deals that are no longer won.
+
+        What has billed nothing is cancelled; what has billed stays, and a clerk is asked
+        once what should happen to the invoice.
+        """
+        live = self.filtered(lambda handoff: handoff.state != "cancelled")
+        billed = live.filtered("move_ids")
+        unbilled = live - billed
+        unbilled._set_state("cancelled")
+        unbilled.lead_id._close_billing_activity(ACTIVITY_BLOCKED)
+        for handoff in billed:
+            handoff._ask_billing(
+                self.env._("Billed, not won"),
+                self.env._(
+                    "The deal %(deal)s was taken out of won, but it has invoices. Credit "
+                    "them, or win the deal again.",
+                    deal=handoff.display_name,
+                ),
+            )
+        self.env["crm.billing.event"]._log(
+            [handoff._prepare_event("cancelled") for handoff in unbilled]
+            + [handoff._prepare_event("not_won") for handoff in billed]
+        )
+
+    def _welcome_back(self):
+        """Go on with the handoffs of deals that were won again."""
+        for handoff in self:
+            handoff.activity_feedback(
+                [ACTIVITY_BILLING], feedback=self.env._("The deal was won again.")
+            )
+
+    # === BUSINESS METHODS - WAKE === #
+
+    @api.model
+    def _wake_later(self, field, ids):
+        """Look at the end of the transaction whether blocked handoffs hang on ``ids``.
+
+        Any write on a partner, order or deal comes here, so that it costs one query a
+        transaction, however many writes there were.
+
+        :param field: ``partner``, ``order`` or ``lead``
+        """
+        data = self.env.cr.precommit.data.setdefault("crm.billing.handoff.wake", {})
+        if not data:
+            self.env.cr.precommit.add(self.sudo()._wake_collected)
+        data.setdefault(field, set()).update(ids)
+
+    @api.model
+    def _wake_collected(self):
+        data = self.env.cr.precommit.data.pop("crm.billing.handoff.wake", {})
+        partners = self.env["res.partner"].browse(data.get("partner", ())).exists()
+        accounts = partners.commercial_partner_id.ids
+        leads = [
+            *data.get("lead", ()),
+            *self.env["sale.order"].browse(data.get("order", ())).opportunity_id.ids,
+        ]
+        self._wake(
+            Domain("account_id", "in", accounts)
+            | Domain("payer_id", "in", accounts)
+            | Domain("lead_id", "in", leads)
+        )
+
+    @api.model
+    def _wake(self, domain):
+        blocked = self.sudo().search(
+            Domain("state", "=", "blocked")
+            & Domain("is_held", "=", False)
+            & Domain("to_recheck", "=", False)
+            & domain
+        )
+        if blocked:
+            blocked.with_context(tracking_disable=True).write({"to_recheck": True})
+            self._trigger_job()
+
+    @api.model
+    def _wake_all_blocked(self):
+        """Have the job look again at everything that is blocked."""
+        self._wake(Domain.TRUE)
+
+    # === BUSINESS METHODS - PROCESS === #
+
+    @api.model
+    def _get_due_domain(self):
+        return (
+            Domain("state", "=", "pending")
+            | (Domain("state", "=", "blocked") & Domain("to_recheck", "=", True))
+        ) & Domain("is_held", "=", False)
+
+    @api.model
+    def _cron_process(self, chunk_size=CHUNK_SIZE):
+        """Process what is queued or woken, in chunks, one commit a chunk.
+
+        Two workers share the queue: each locks its own chunk. A lost race (a
+        serialization failure) is nobody's fault: roll back, leave it to the next run.
+        """
+        domain = self._get_due_domain()
+        commit_progress = self.env["ir.cron"]._commit_progress
+        commit_progress(remaining=self.search_count(domain))
+        while chunk := self.search(
+            domain, limit=20 * chunk_size, order="id"
+        ).try_lock_for_update(allow_referencing=True, limit=chunk_size):
+            try:
+                chunk._process_or_bisect()
+            except psycopg2.OperationalError:
+                _logger.info("Handoffs changed while processed, trying again later")
+                self.env.cr.rollback()
+                self._trigger_job()
+                break
+            if not commit_progress(len(chunk)):
+                break
+
+    @api.model
+    def _cron_recheck(self):
+        """Look once a night at what is blocked, in case nothing woke it."""
+        stale = self.search([("state", "in", ("pending", "blocked"))]).filtered(
+            lambda handoff: handoff.lead_id.won_status != "won"
+        )
+        stale._cancel_or_keep()
+        self._wake_all_blocked()
+
+    def _process_or_bisect(self):
+        """Process the chunk at once; on failure halve it until the culprit is alone."""
+        try:
+            with self.env.cr.savepoint():
+                self._process()
+        except psycopg2.OperationalError:
+            raise
+        except Exception as error:
+            # Whatever one deal breaks must not stop the others: it keeps its reason.
+            if len(self) == 1:
+                self._set_error(error)
+                return
+            half = len(self) // 2
+            self[:half]._process_or_bisect()
+            self[half:]._process_or_bisect()
+
+    def _process(self):
+        """Block what is not ready, make drafts of the rest."""
+        todo = self.filtered(lambda handoff: handoff.state in ("pending", "blocked"))
+        lost = todo.filtered(lambda handoff: handoff.lead_id.won_status != "won")
+        lost._cancel_or_keep()
+        todo -= lost
+        gaps_by_lead = todo.lead_id._get_billing_gaps()
+        blocked = defaultdict(self.browse)
+        ready = self.browse()
+        for handoff in todo:
+            gaps = gaps_by_lead[handoff.lead_id]
+            if any(gap["level"] == "block" for gap in gaps):
+                blocked[handoff] = gaps
+            else:
+                ready |= handoff
+        for handoff, gaps in blocked.items():
+            handoff._set_blocked(gaps)
+        if ready:
+            ready._make_drafts()
+            ready._set_done()
+
+    def _set_state(self, state, **vals):
+        values = {"state": state, "to_recheck": False, "is_held": False, **vals}
+        self.with_context(tracking_disable=True).write(values)
+
+    def _set_done(self):
+        released = self.filtered(lambda handoff: handoff.state == "blocked")
+        self._set_state("done", missing=False, billing_error=False)
+        if released:
+            released.lead_id._close_billing_activity(ACTIVITY_BLOCKED)
+            released.activity_feedback([ACTIVITY_BILLING])
+        self.env["crm.billing.event"]._log(
+            [handoff._prepare_event("released") for handoff in released]
+            + [
+                handoff._prepare_event("drafted" if handoff.move_ids else "already_billed")
+                for handoff in self
+            ]
+        )
+
+    def _set_blocked(self, gaps):
+        """Keep the list of what is missing and ask the deal's owner once."""
+        self.ensure_one()
+        known = self.missing or []
+        was_blocked = self.state == "blocked"
+        self._set_state("blocked", missing=gaps, billing_error=False)
+        self.lead_id._ask_for_billing_data(gaps)
+        if not was_blocked or known != gaps:
+            note = ", ".join(gap["name"] for gap in gaps if gap["level"] == "block")
+            self.env["crm.billing.event"]._log(
+                [{**self._prepare_event("blocked"), "note": note}]
+            )
+
+    def _set_error(self, error):
+        """Keep why the handoff failed, in words, and ask Billing once."""
+        if isinstance(error, UserError):
+            reason = str(error.args[0]) if error.args else str(error)
+        else:
+            _logger.exception("Handoff %s failed", self.id)
+            reason = self.env._(
+                "The draft could not be made: %(error)s. Tell your administrator.",
+                error=error,
+            )
+        self._set_state("blocked", billing_error=reason, missing=False)
+        self._ask_billing(self.env._("The draft could not be made"), reason)
+        self.env["crm.billing.event"]._log(
+            [{**self._prepare_event("blocked"), "note": reason}]
+        )
+
+    def _ask_billing(self, summary, note):
+        """Leave one task for Billing on the handoff; an open one is renewed."""
+        self.ensure_one()
+        activity = self.activity_search([ACTIVITY_BILLING])[:1]
+        if activity:
+            activity.write({"summary": summary, "note": note})
+            return
+        self.activity_schedule(
+            ACTIVITY_BILLING,
+            summary=summary,
+            note=note,
+            user_id=self.company_id._get_billing_responsible().id,
+        )
+
+    def _prepare_event(self, action):
+        return {
+            "action": action,
+            "handoff_id": self.id,
+            "lead_id": self.lead_id.id,
+            "partner_id": self.account_id.id,
+            "company_id": self.company_id.id,
+            "move_id": self.move_ids[:1].id,
+        }

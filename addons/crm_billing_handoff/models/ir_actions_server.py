@@ -1,0 +1,73 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+# Type of server action → the public method that it calls, by model.
+BILLING_ACTIONS = {
+    "billing_hand_off": {
+        "crm.lead": "action_hand_off",
+        "crm.billing.handoff": "action_process",
+    },
+    "billing_review": {"account.move": "action_billing_review"},
+    "billing_post_and_send": {"account.move": "action_billing_post_and_send"},
+}
+
+
+class IrActionsServer(models.Model):
+    """Billing verbs as server action types, for buttons and automation rules alike."""
+
+    _inherit = "ir.actions.server"
+
+    state = fields.Selection(
+        selection_add=[
+            ("billing_hand_off", "Billing: Hand Off"),
+            ("billing_review", "Billing: Mark Draft Reviewed"),
+            ("billing_post_and_send", "Billing: Post and Send"),
+            ("code",),
+        ],
+        ondelete={
+            "billing_hand_off": "cascade",
+            "billing_review": "cascade",
+            "billing_post_and_send": "cascade",
+        },
+    )
+
+    def run(self):
+        """Override of `base` to let the audit log name the action that did it."""
+        result = False
+        for action in self:
+            result = super(
+                IrActionsServer, action.with_context(billing_action_id=action.id)
+            ).run()
+        return result
+
+    def _run_action_billing_hand_off_multi(self, eval_context=None):
+        return self._call_billing_action(eval_context)
+
+    def _run_action_billing_review_multi(self, eval_context=None):
+        return self._call_billing_action(eval_context)
+
+    def _run_action_billing_post_and_send_multi(self, eval_context=None):
+        return self._call_billing_action(eval_context)
+
+    def _call_billing_action(self, eval_context):
+        """Call the verb on the records; it checks its own rights."""
+        records = (eval_context or {}).get("records")
+        if not records:
+            return False
+        method = BILLING_ACTIONS[self.state].get(records._name)
+        if not method:
+            raise UserError(
+                self.env._(
+                    "%(action)s works on %(models)s, not on %(model)s. Choose one of "
+                    "them as the model of the action.",
+                    action=dict(self._fields["state"]._description_selection(self.env))[
+                        self.state
+                    ],
+                    models=", ".join(
+                        self.env["ir.model"]._get(name).name
+                        for name in BILLING_ACTIONS[self.state]
+                    ),
+                    model=self.env["ir.model"]._get(records._name).name,
+                )
+            )
+        return getattr(records, method)() or False

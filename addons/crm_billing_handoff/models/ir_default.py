@@ -1,0 +1,35 @@
+from odoo import api, models
+
+from .res_partner_wall import WALLED_FIELDS
+
+
+class IrDefault(models.Model):
+    _inherit = "ir.default"
+
+    @api.model
+    def _get_model_defaults(self, model_name, condition=False):
+        """Override of `base` to ignore a salesperson's own defaults on walled fields.
+
+        Defaults are applied without an access check (5.7 a); those that an
+        administrator set for everybody still count.
+        """
+        defaults = super()._get_model_defaults(model_name, condition)
+        if model_name != "res.partner":
+            return defaults
+        walled = [name for name in WALLED_FIELDS if name in defaults]
+        if not walled or self.env["res.partner"]._can_write_billing_data():
+            return defaults
+        return {
+            name: value for name, value in defaults.items() if name not in walled
+        } | self._get_shared_defaults(model_name, walled)
+
+    def _get_shared_defaults(self, model_name, names):
+        """Return the defaults of all users for ``names``, the company's own first."""
+        values = {}
+        for name in names:
+            for company_id in (self.env.company.id, False):
+                # Reads what an administrator set for everybody.
+                value = self.sudo()._get(model_name, name, False, company_id)
+                if value is not None:
+                    values.setdefault(name, value)
+        return values

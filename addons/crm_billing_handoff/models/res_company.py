@@ -1,0 +1,75 @@
+from odoo import api, fields, models
+
+from odoo.addons.base.models.res_partner import _tz_get
+
+
+class ResCompany(models.Model):
+    """Billing defaults of a company."""
+
+    _inherit = "res.company"
+
+    billing_tz = fields.Selection(
+        _tz_get,
+        string="Billing Time Zone",
+        help="Decides the billing day of accounts that have no zone of their own; "
+        "empty means UTC.",
+    )
+    billing_confirm_quotation = fields.Boolean(
+        string="Confirm the open quotation of a won deal",
+        default=True,
+        help="If a won deal has exactly one open quotation and no order, the handoff "
+        "confirms it. Otherwise the handoff waits until somebody does.",
+    )
+    billing_refuse_win = fields.Boolean(
+        string="Refuse winning while billing data is missing",
+        help="By default winning never fails: the handoff waits and names what is missing.",
+    )
+    billing_review_required = fields.Boolean(
+        string="Drafts of deals need a review before posting",
+        help="Drafts that differ from quotation or account always need one.",
+    )
+    billing_discount_limit = fields.Float(
+        string="Discount Limit (%)",
+        help="A line with a higher discount is pointed out in the review; 0 for none.",
+    )
+    billing_bulk_win_limit = fields.Integer(
+        default=200,
+        string="Hold Wins in Bulk Above",
+        help="If one action wins more deals than this (an import, a stage that becomes "
+        "a won stage), their handoffs wait for a person to release them; 0 for never.",
+    )
+    billing_responsible_id = fields.Many2one(
+        "res.users",
+        string="Billing Responsible",
+        domain="[('share', '=', False), ('company_ids', 'in', id)]",
+        help="Gets the tasks that only Billing can solve.",
+    )
+    billing_product_id = fields.Many2one(
+        "product.product",
+        string="Product for Deals without Quotation",
+        check_company=True,
+        default=lambda self: self._default_billing_product(),
+    )
+    billing_recurring_product_id = fields.Many2one(
+        "product.product",
+        string="Product for Recurring Revenue without Quotation",
+        check_company=True,
+        default=lambda self: self._default_billing_product(),
+    )
+
+    @api.model
+    def _default_billing_product(self):
+        return self.env.ref(
+            "crm_billing_handoff.product_product_deal", raise_if_not_found=False
+        )
+
+    def _get_billing_responsible(self):
+        """Return who gets billing tasks of this company: the named one, or a manager."""
+        self.ensure_one()
+        if self.billing_responsible_id:
+            return self.billing_responsible_id
+        managers = self.env.ref("crm_billing_handoff.group_billing_manager").sudo()
+        candidates = managers.all_user_ids.filtered(
+            lambda user: user.active and not user.share and self in user.company_ids
+        )
+        return candidates.sorted("id", reverse=True)[:1] or self.env.user

@@ -1,0 +1,426 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.fields import Domain
+
+from odoo.addons.base.models.res_partner import _tz_get
+
+from ..billing_rules.review import first_given
+
+
+class ResPartner(models.Model):
+    """The billing account: the commercial entity, its people and its terms.
+
+    Read billing values on ``commercial_partner_id``; contacts only mirror them. Who may
+    change what is in `res_partner_wall.py`, what a change reaches in
+    `res_partner_impact.py`.
+    """
+
+    _inherit = "res.partner"
+    _rec_names_search = [
+        "complete_name",
+        "email",
+        "ref",
+        "vat",
+        "company_registry",
+        "legal_name",
+    ]
+
+    # === FIELDS - WHO PAYS, WHO READS === #
+
+    legal_name = fields.Char(
+        tracking=True,
+        copy=False,
+        index="trigram",
+        help="Name of the legal entity, printed on invoices. Empty: the account's name.",
+    )
+    billing_contact_id = fields.Many2one(
+        "res.partner",
+        string="Accounts Payable",
+        tracking=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        domain="['|', ('id', 'child_of', commercial_partner_id), "
+        "('id', 'child_of', bill_to_id)]",
+        help="Receives the invoices. Empty: the invoice address of the account.",
+    )
+    billing_approver_id = fields.Many2one(
+        "res.partner",
+        string="Approver",
+        tracking=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        domain="['|', ('id', 'child_of', commercial_partner_id), "
+        "('id', 'child_of', bill_to_id)]",
+        help="The customer's person who approves what is bought.",
+    )
+    bill_to_id = fields.Many2one(
+        "res.partner",
+        string="Paid By",
+        tracking=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        domain="[('is_company', '=', True), ('id', '!=', commercial_partner_id)]",
+        help="Another account that pays, such as the parent company. A handoff, and a "
+        "quotation with another invoice address, take precedence over it.",
+    )
+    private_customer = fields.Boolean(
+        tracking=True,
+        copy=False,
+        help="A person who is billed as such, without a company.",
+    )
+
+    # === FIELDS - TERMS === #
+
+    billing_plan_id = fields.Many2one(
+        "crm.billing.plan", string="Billing Cycle", tracking=True, copy=False
+    )
+    service_tier_id = fields.Many2one(
+        "crm.billing.service.tier", tracking=True, copy=False
+    )
+    po_required = fields.Boolean(string="PO Required", tracking=True, copy=False)
+    po_number = fields.Char(string="PO Number", tracking=True, copy=False)
+    po_expiry = fields.Date(
+        string="PO Expiry", tracking=True, copy=False, help="Last day, included."
+    )
+    po_amount_limit = fields.Monetary(
+        string="PO Limit",
+        currency_field="billing_currency_id",
+        tracking=True,
+        copy=False,
+        help="What may be billed on this PO number in all, before tax, in the "
+        "company's currency; 0 for no limit.",
+    )
+    tax_exempt = fields.Boolean(tracking=True, copy=False)
+    tax_exempt_reason = fields.Char(tracking=True, copy=False)
+    tax_exempt_certificate = fields.Binary(attachment=True, copy=False)
+    tax_exempt_expiry = fields.Date(
+        tracking=True, copy=False, help="Last day of the exemption, included."
+    )
+    billing_tz = fields.Selection(
+        _tz_get,
+        string="Billing Time Zone",
+        tracking=True,
+        copy=False,
+        help="Decides the billing day. Empty: the zone of the company.",
+    )
+    billing_hold = fields.Boolean(
+        tracking=True, copy=False, help="Nothing is billed to this account."
+    )
+    billing_mail_note = fields.Text(
+        string="Note in Invoice Mails",
+        copy=False,
+        help="A friendly line that every invoice mail to this account carries.",
+    )
+    billing_currency_id = fields.Many2one(
+        "res.currency", compute="_compute_billing_currency_id"
+    )
+
+    # Terms and tax data of core that decide money leave a trace too.
+    property_payment_term_id = fields.Many2one(tracking=True)
+    property_account_position_id = fields.Many2one(tracking=True)
+    invoice_sending_method = fields.Selection(tracking=True)
+    credit_limit = fields.Float(tracking=True)
+
+    # === FIELDS - WHAT HANGS ON THE ACCOUNT === #
+
+    billing_handoff_ids = fields.One2many("crm.billing.handoff", "account_id")
+    billing_handoff_count = fields.Integer(compute="_compute_billing_counts")
+    billing_payment_count = fields.Integer(compute="_compute_billing_counts")
+    billing_open_balance = fields.Monetary(
+        currency_field="billing_currency_id",
+        compute="_compute_billing_open_balance",
+        help="Open receivables of the account in the company's currency, its contacts "
+        "included, its subsidiaries not.",
+    )
+    billing_readiness = fields.Json(compute="_compute_billing_readiness")
+    billing_address_note = fields.Char(compute="_compute_billing_address_note")
+    is_billing_locked = fields.Boolean(compute="_compute_is_billing_locked")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends_context("company")
+    def _compute_billing_currency_id(self):
+        self.billing_currency_id = self.env.company.currency_id
+
+    def _compute_billing_counts(self):
+        accounts = self.commercial_partner_id
+        handoffs = dict(
+            self.env["crm.billing.handoff"]._read_group(
+                [("account_id", "in", accounts.ids)], ["account_id"], ["__count"]
+            )
+        )
+        payments = {}
+        if self.env["account.payment"].has_access("read"):
+            payments = dict(
+                self.env["account.payment"]._read_group(
+                    [
+                        ("partner_id", "in", accounts.ids),
+                        ("partner_type", "=", "customer"),
+                    ],
+                    ["partner_id"],
+                    ["__count"],
+                )
+            )
+        for partner in self:
+            account = partner.commercial_partner_id
+            partner.billing_handoff_count = handoffs.get(account, 0)
+            partner.billing_payment_count = payments.get(account, 0)
+
+    @api.depends_context("company")
+    def _compute_billing_open_balance(self):
+        """Sum the open receivable items of each account, in one query."""
+        accounts = self.commercial_partner_id
+        # The figure is shown to the account's salesperson, who cannot read the ledger.
+        balances = dict(
+            self.env["account.move.line"]
+            .sudo()
+            ._read_group(
+                [
+                    ("partner_id", "in", accounts.ids),
+                    ("account_type", "=", "asset_receivable"),
+                    ("parent_state", "=", "posted"),
+                    ("reconciled", "=", False),
+                    ("company_id", "=", self.env.company.id),
+                ],
+                ["partner_id"],
+                ["amount_residual:sum"],
+            )
+        )
+        for partner in self:
+            partner.billing_open_balance = balances.get(
+                partner.commercial_partner_id, 0.0
+            )
+
+    @api.depends_context("company", "lang")
+    @api.depends(
+        "name",
+        "legal_name",
+        "vat",
+        "street",
+        "city",
+        "country_id",
+        "email",
+        "billing_contact_id.email",
+        "bill_to_id",
+        "po_required",
+        "po_number",
+        "po_expiry",
+        "tax_exempt",
+        "tax_exempt_expiry",
+        "private_customer",
+        "billing_hold",
+        "property_payment_term_id",
+        "property_account_position_id",
+        "invoice_sending_method",
+    )
+    def _compute_billing_readiness(self):
+        gaps = self.env["crm.billing.readiness.rule"]._get_account_gaps(self)
+        for partner in self:
+            partner.billing_readiness = gaps.get(partner.commercial_partner_id, [])
+
+    @api.depends("billing_contact_id", "bill_to_id", "commercial_partner_id")
+    def _compute_billing_address_note(self):
+        for partner in self:
+            payer = partner._get_payer()
+            if payer.billing_contact_id:
+                partner.billing_address_note = False
+                continue
+            address = payer._get_billing_address()
+            partner.billing_address_note = self.env._(
+                "No accounts payable contact: invoices go to %(address)s.",
+                address=address.display_name or payer.display_name or "",
+            )
+
+    @api.depends_context("uid")
+    def _compute_is_billing_locked(self):
+        """Tell the form which walled values the user can only propose to change."""
+        self.is_billing_locked = not self._can_write_billing_data()
+
+    # === CONSTRAINT METHODS === #
+
+    @api.constrains("billing_contact_id", "billing_approver_id", "bill_to_id")
+    def _check_billing_people(self):
+        """A2: the people of an account belong to it or to who pays for it."""
+        for partner in self:
+            account = partner.commercial_partner_id
+            houses = account | account.bill_to_id.commercial_partner_id
+            for person in partner.billing_contact_id | partner.billing_approver_id:
+                if person.commercial_partner_id not in houses:
+                    raise ValidationError(
+                        self.env._(
+                            "%(person)s is not a contact of %(account)s nor of who pays "
+                            "for it. Add the person to the account first.",
+                            person=person.display_name,
+                            account=account.display_name,
+                        )
+                    )
+
+    @api.constrains("bill_to_id", "active", "company_id")
+    def _check_bill_to(self):
+        """A3: the payer is another, active account that this company can bill."""
+        payers_of = self.filtered("bill_to_id")
+        archived = self.filtered(lambda partner: not partner.active)
+        if archived and (paid := self.search([("bill_to_id", "in", archived.ids)])):
+            raise ValidationError(
+                self.env._(
+                    "%(payer)s pays for %(accounts)s. Choose another payer there before "
+                    "archiving it.",
+                    payer=paid.bill_to_id[0].display_name,
+                    accounts=", ".join(paid.mapped("display_name")),
+                )
+            )
+        for partner in payers_of:
+            payer = partner.bill_to_id
+            problem = False
+            if payer.commercial_partner_id == partner.commercial_partner_id:
+                problem = self.env._("an account does not pay for itself")
+            elif payer.bill_to_id:
+                problem = self.env._(
+                    "%(payer)s is itself paid by %(other)s",
+                    payer=payer.display_name,
+                    other=payer.bill_to_id.display_name,
+                )
+            elif self.sudo().search_count(
+                [("bill_to_id", "=", partner.commercial_partner_id.id)], limit=1
+            ):
+                problem = self.env._("it pays for other accounts itself")
+            elif not payer.active:
+                problem = self.env._("%(payer)s is archived", payer=payer.display_name)
+            elif payer.company_id and payer.company_id != partner.company_id:
+                problem = self.env._(
+                    "%(payer)s belongs to %(company)s only",
+                    payer=payer.display_name,
+                    company=payer.company_id.name,
+                )
+            if problem:
+                raise ValidationError(
+                    self.env._(
+                        "%(account)s cannot be paid by %(payer)s: %(problem)s. Choose "
+                        "the account that really pays.",
+                        account=partner.display_name,
+                        payer=payer.display_name,
+                        problem=problem,
+                    )
+                )
+
+    # === CRUD METHODS === #
+
+    @api.model
+    def _commercial_fields(self):
+        return [
+            *super()._commercial_fields(),
+            "legal_name",
+            "billing_contact_id",
+            "billing_approver_id",
+            "bill_to_id",
+            "private_customer",
+            "billing_plan_id",
+            "service_tier_id",
+            "po_required",
+            "po_number",
+            "po_expiry",
+            "po_amount_limit",
+            "tax_exempt",
+            "tax_exempt_reason",
+            "tax_exempt_expiry",
+            "billing_tz",
+            "billing_hold",
+            "billing_mail_note",
+        ]
+
+    # === BUSINESS METHODS - WHO PAYS === #
+
+    def _get_payer(self, *overrides):
+        """Return the account that pays for this one.
+
+        :param overrides: ``(source, partner)`` pairs that come before the account's own
+            ``bill_to_id``, the strongest first; an address counts as its account
+        """
+        return self._get_payer_and_source(*overrides)[1]
+
+    def _get_payer_and_source(self, *overrides):
+        account = self.commercial_partner_id
+        source, payer = first_given(
+            [*overrides, ("account", account.bill_to_id), ("buyer", account)]
+        )
+        return source, (payer or account).commercial_partner_id
+
+    def _get_billing_address(self):
+        """Return who receives the invoices: accounts payable, else core's address."""
+        account = self.commercial_partner_id
+        if not account:
+            return account
+        if account.billing_contact_id and account.billing_contact_id.active:
+            return account.billing_contact_id
+        return self.browse(account.address_get(["invoice"])["invoice"])
+
+    def _get_complete_name(self):
+        """Override of `base` to print the legal name on documents (A6).
+
+        Only under the context key that the invoice report sets: everywhere else the
+        trading name stays.
+        """
+        name = super()._get_complete_name()
+        if not self.env.context.get("billing_legal_name"):
+            return name
+        account = self.commercial_partner_id
+        if not account.legal_name or not account.name:
+            return name
+        return name.replace(account.name, account.legal_name, 1)
+
+    @api.depends_context("billing_legal_name")
+    def _compute_display_name(self):
+        return super()._compute_display_name()
+
+    # === ACTION METHODS === #
+
+    def action_view_billing_handoffs(self):
+        """Open the handoffs of the account."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_billing_handoff.crm_billing_handoff_action"
+        )
+        action["domain"] = [("account_id", "=", self.commercial_partner_id.id)]
+        action["context"] = {}
+        return action
+
+    def action_view_billing_events(self):
+        """Open what happened to the billing of the account, newest first."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_billing_handoff.crm_billing_event_action"
+        )
+        action["domain"] = [("partner_id", "=", self.commercial_partner_id.id)]
+        return action
+
+    def action_view_billing_payments(self):
+        """Open the customer payments of the account."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "account.action_account_payments"
+        )
+        action["domain"] = Domain(
+            "partner_id", "child_of", self.commercial_partner_id.id
+        ) & Domain("partner_type", "=", "customer")
+        return action
+
+    def action_new_billing_invoice(self):
+        """Open a one-off invoice of the account, prefilled from it (C1)."""
+        self.ensure_one()
+        account = self.commercial_partner_id
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("One-off Invoice"),
+            "res_model": "account.move",
+            "views": [(self.env.ref("account.view_move_form").id, "form")],
+            "context": {
+                "default_move_type": "out_invoice",
+                "default_partner_id": account._get_payer()._get_billing_address().id,
+                "default_partner_shipping_id": account.address_get(["delivery"])[
+                    "delivery"
+                ],
+                "default_invoice_payment_term_id": account.property_payment_term_id.id,
+                "default_ref": account.po_number,
+                "default_is_billing_review": True,
+            },
+        }

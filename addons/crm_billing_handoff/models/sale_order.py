@@ -1,0 +1,147 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command
+
+
+class SaleOrder(models.Model):
+    """The quotation: the one place where the lines of a deal are typed."""
+
+    _inherit = "sale.order"
+
+    billing_handoff_id = fields.Many2one(related="opportunity_id.billing_handoff_id")
+    billing_is_handed_off = fields.Boolean(
+        compute="_compute_billing_is_handed_off",
+        help="The user cannot invoice the order: Billing does, from the handoff.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("partner_id")
+    def _compute_partner_invoice_id(self):
+        """Override of `sale` to propose who pays and receives by the account's data."""
+        super()._compute_partner_invoice_id()
+        for order in self:
+            account = order.partner_id.commercial_partner_id
+            payer = account._get_payer()
+            if payer != account or account.billing_contact_id:
+                order.partner_invoice_id = payer._get_billing_address()
+
+    @api.depends("opportunity_id.billing_handoff_ids.state")
+    @api.depends_context("uid")
+    def _compute_billing_is_handed_off(self):
+        helps = self.env.user.has_group("crm_billing_handoff.group_billing_user")
+        for order in self:
+            order.billing_is_handed_off = not helps and bool(order.billing_handoff_id)
+
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        result = super().write(vals)
+        self.env["crm.billing.handoff"]._wake_later("order", self.ids)
+        return result
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        orders = super().create(vals_list)
+        self.env["crm.billing.handoff"]._wake_later("order", orders.ids)
+        return orders
+
+    # === ACTION METHODS === #
+
+    def action_view_billing_handoff(self):
+        """Open the handoff of the order's deal."""
+        return self.opportunity_id.action_view_billing_handoff()
+
+    # === BUSINESS METHODS - HANDOFF === #
+
+    def _is_waiting_for_delivery(self):
+        """Return whether nothing can be invoiced before something is delivered."""
+        lines = self.order_line.filtered(
+            lambda line: not line.display_type
+            and not line.is_downpayment
+            and line.product_uom_qty
+        )
+        if not lines or any(line.qty_invoiced for line in lines):
+            return False
+        return all(
+            line.product_id.invoice_policy == "delivery" and not line.qty_delivered
+            for line in lines
+        )
+
+    def _get_untaxed_to_invoice(self):
+        """Return what is left to invoice before tax, in the order's currency."""
+        self.ensure_one()
+        if self.state != "sale":
+            return self.amount_untaxed
+        return sum(self.order_line.mapped("untaxed_amount_to_invoice"))
+
+    def _confirm_for_billing(self):
+        """Confirm the quotations of won deals; what is confirmed stays as it is."""
+        quotations = self.filtered(lambda order: order.state in ("draft", "sent"))
+        if not quotations:
+            return
+        # One note an order instead of a tracking message each: it also says why.
+        quotations.with_context(mail_notrack=True).action_confirm()
+        body = self.env._("Confirmed: the deal was won and handed off to Billing.")
+        quotations._message_log_batch(bodies={order.id: body for order in quotations})
+
+    def _create_billing_drafts(self, grouped):
+        """Make the drafts of won deals through core, without a mail thread each.
+
+        :param grouped: one invoice an order; else core's own grouping
+        """
+        return self.with_context(
+            billing_from_handoff=True,
+            raise_if_nothing_to_invoice=False,
+            mail_create_nolog=True,
+            mail_create_nosubscribe=True,
+        )._create_invoices(grouped=grouped)
+
+    def _create_invoices(self, grouped=False, final=False, date=None):
+        """Override of `sale` to leave the billing of handed off deals to Billing."""
+        self._check_not_handed_off()
+        moves = super()._create_invoices(grouped=grouped, final=final, date=date)
+        if not grouped and len(self) > 1:
+            # Core merges the values of several orders and keeps the first deal only.
+            for move in moves.sudo():
+                move.opportunity_ids |= move.line_ids.sale_line_ids.order_id.opportunity_id
+        return moves
+
+    def _check_not_handed_off(self):
+        """Refuse a second lane: the handoff bills the deal (billing roles may help)."""
+        if self.env.su or self.env.user.has_group(
+            "crm_billing_handoff.group_billing_user"
+        ):
+            return
+        handoffs = self.opportunity_id.sudo().billing_handoff_ids.filtered(
+            lambda handoff: handoff.state != "cancelled"
+        )
+        if handoffs:
+            raise UserError(
+                self.env._(
+                    "%(deals)s is handed off to Billing: the invoice is made there. Open "
+                    "the handoff from the deal to see it, or press *Process now* on it.",
+                    deals=", ".join(handoffs.mapped("display_name")),
+                )
+            )
+
+    def _prepare_invoice(self):
+        """Override of `sale` to link the invoice to the deal and follow the account."""
+        vals = super()._prepare_invoice()
+        lead = self.opportunity_id
+        if not lead:
+            return vals
+        vals["opportunity_ids"] = [Command.link(lead.id)]
+        handoff = lead.sudo().billing_handoff_id
+        if handoff:
+            vals |= handoff._prepare_draft_header(self)
+        return vals
+
+
+class SaleOrderLine(models.Model):
+    _inherit = "sale.order.line"
+
+    def write(self, vals):
+        result = super().write(vals)
+        self.env["crm.billing.handoff"]._wake_later("order", self.order_id.ids)
+        return result

@@ -1,0 +1,2 @@
+from . import crm_billing_setup
+from . import res_config_settings
