@@ -6,13 +6,14 @@
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import resource
 import select
-import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -25,8 +26,16 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--disable-extensions",
     "--hide-scrollbars",
+    "--force-device-scale-factor=1",
     "--no-first-run",
 )
+# the browser expects the pipe's ends as files 3 and 4
+LAUNCH = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class BrowserError(Exception):
@@ -41,8 +50,7 @@ def find():
 class Browser:
     """One Chromium process with a throwaway profile."""
 
-    def __init__(self, width=1400, height=900):
-        self._window = f"--window-size={width},{height}"
+    def __init__(self):
         self._last_id = 0
         self._buffer = b""
         self._answers = {}
@@ -54,21 +62,29 @@ class Browser:
             raise BrowserError("Chromium is missing")
         self._lift_memory_limit()
         self._profile = tempfile.mkdtemp(prefix="crm-billing-browser-")
-        to_browser, self._to = os.pipe()
-        self._from, from_browser = os.pipe()
-        arguments = [program, *FLAGS, self._window, f"--user-data-dir={self._profile}"]
-        # the pipe is file 3 and 4 of the browser, which only a shell can arrange simply
-        command = f"exec {shlex.join(arguments)} 3<&{to_browser} 4>&{from_browser}"
+        to_browser, self._to = self._pipe()
+        self._from, from_browser = self._pipe()
+        arguments = [program, *FLAGS, f"--user-data-dir={self._profile}"]
+        ends = [to_browser, from_browser]
         self._process = subprocess.Popen(
-            ["sh", "-c", command],
-            pass_fds=(to_browser, from_browser),
+            [sys.executable, "-c", LAUNCH, *map(str, ends), *arguments],
+            pass_fds=ends,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(to_browser)
-        os.close(from_browser)
+        for end in ends:
+            os.close(end)
         return self
+
+    @staticmethod
+    def _pipe():
+        """Return a pipe whose numbers leave 3 and 4 free for the browser's ends."""
+        ends = os.pipe()
+        high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
+        for end in ends:
+            os.close(end)
+        return high
 
     def __exit__(self, *exception):
         with contextlib.suppress(BrowserError, OSError):
@@ -87,11 +103,19 @@ class Browser:
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
-    def page(self):
-        """Return a new, empty page."""
+    def page(self, width=1400, height=900):
+        """Return a new, empty page of that many pixels."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         answer = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        return Page(self, answer["sessionId"])
+        page = Page(self, answer["sessionId"])
+        size = {"width": width, "height": height}
+        page.call(
+            "Emulation.setDeviceMetricsOverride",
+            **size,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        return page
 
     def call(self, method, session=None, timeout=60, **params):
         """Send one DevTools command and return its result."""
@@ -121,8 +145,11 @@ class Browser:
             function(**message["params"])
 
     def _send(self, data):
-        while data:
-            data = data[os.write(self._to, data) :]
+        try:
+            while data:
+                data = data[os.write(self._to, data) :]
+        except BrokenPipeError:
+            raise BrowserError("Chromium has died") from None
 
     def _receive(self, deadline):
         while b"\0" not in self._buffer:
