@@ -163,10 +163,11 @@ class CrmBillingHandoff(models.Model):
         """Return ``(source, payer)`` by precedence: here, quotation, account, buyer."""
         account = self.account_id
         invoiced = order.partner_invoice_id.commercial_partner_id
+        # What a quotation proposes by itself, buyer or payer, is no choice of another.
+        proposed = account | account.bill_to_id.commercial_partner_id
         return account._get_payer_and_source(
             ("handoff", self.bill_to_id.commercial_partner_id),
-            # The buyer's own address on a quotation is no choice of another payer.
-            ("quotation", invoiced if invoiced != account else invoiced.browse()),
+            ("quotation", invoiced - proposed),
         )
 
     # === CRUD METHODS === #
@@ -442,6 +443,11 @@ class CrmBillingHandoff(models.Model):
             else:
                 ready |= handoff
         for handoff, gaps in blocked.items():
+            if {gap["code"] for gap in gaps if gap["level"] == "block"} == {"undelivered"}:
+                # Only a confirmed order can be delivered.
+                handoff.lead_id._get_billing_orders(
+                    handoff.order_id
+                )._confirm_for_billing()
             handoff._set_blocked(gaps)
         if ready:
             ready._make_drafts()

@@ -285,6 +285,8 @@ class CrmLead(models.Model):
             or live.sorted(lambda handoff: handoff.lead_id != self)
         )[:1]
         (live - kept)._set_state("cancelled")
+        # The head is linked to all invoices by the merged values; the rest is deleted.
+        opportunities.sudo().billing_move_ids = False
         everything.with_context(tracking_disable=True).write({"lead_id": self.id})
         self.env["crm.billing.event"]._log(
             [handoff._prepare_event("merged") for handoff in live - kept]

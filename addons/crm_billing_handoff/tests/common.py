@@ -37,20 +37,25 @@ class BillingHandoffCommon(TransactionCase):
         cls.tax = cls.env["account.tax"].create(
             {"name": "Test 10%", "amount": 10.0, "type_tax_use": "sale"}
         )
-        cls.product = cls.env["product.product"].create(
+        cls.product = cls._create_product()
+        cls.account = cls._create_account("Northwind")
+        cls.won_stage = cls.env["crm.stage"].search([("is_won", "=", True)], limit=1)
+        cls.open_stage = cls.env["crm.stage"].search([("is_won", "=", False)], limit=1)
+
+    # === RECORDS === #
+
+    @classmethod
+    def _create_product(cls, **values):
+        return cls.env["product.product"].create(
             {
                 "name": "Consulting day",
                 "type": "service",
                 "invoice_policy": "order",
                 "list_price": 100.0,
                 "taxes_id": [Command.set(cls.tax.ids)],
+                **values,
             }
         )
-        cls.account = cls._create_account("Northwind")
-        cls.won_stage = cls.env["crm.stage"].search([("is_won", "=", True)], limit=1)
-        cls.open_stage = cls.env["crm.stage"].search([("is_won", "=", False)], limit=1)
-
-    # === RECORDS === #
 
     @classmethod
     def _create_account(cls, name, **values):
