@@ -24,7 +24,7 @@ def main(arguments):
     environment.prepare()
     prepare_database(reset=options.reset)
     if options.no_serve:
-        with server.Server(DATABASE) as running:
+        with server.Server(DATABASE, cron_threads=0) as running:
             server.check_web_client(running.url, "admin")
         say.step(
             f"the web client answers; serve it with: setup/demo --port {options.port}"

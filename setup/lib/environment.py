@@ -21,10 +21,9 @@ PYTHON = VENV / "bin/python"
 
 
 def prepare():
-    """Prepare everything but the databases; call it holding no lock."""
-    _check_writable()
+    """Prepare everything but the databases."""
+    prepare_python()
     with lock.held("prepare"):
-        prepare_python()
         odoo_source.prepare()
         _link_odoo()
         postgres.prepare()
@@ -34,14 +33,15 @@ def prepare():
 
 def prepare_python():
     """Make the virtual environment that runs Odoo and the tests."""
+    _check_writable()
     _make_venv(VENV, REQUIREMENTS, "Odoo and its tests (75 packages, 110 MB)")
     _prepend_path(VENV / "bin")
 
 
 def prepare_linters():
     """Make the second virtual environment, whose pins must not meet Odoo's."""
-    with lock.held("prepare-linters"):
-        _make_venv(LINT_VENV, DEV_REQUIREMENTS, "the linters (20 MB)")
+    _check_writable()
+    _make_venv(LINT_VENV, DEV_REQUIREMENTS, "the linters (20 MB)")
     return LINT_VENV / "bin"
 
 
@@ -83,27 +83,37 @@ def _check_writable():
 
 def _make_venv(folder, requirements, what):
     """Create ``folder`` or bring it in line with ``requirements``."""
-    python = _find_python()
-    marker = folder / "pins.sha256"
-    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    if folder.exists() and os.environ.get("PYTHON"):
-        if _version_of(folder / "bin/python") != _version_of(python):
-            shutil.rmtree(folder)
-    if marker.exists() and marker.read_text() == wanted:
-        return
-    if not (folder / "bin/pip").exists():
-        _check_ensurepip(python)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
-    say.step(f"installing Python packages of {what}")
-    command = [folder / "bin/python", "-m", "pip", "install", "--quiet"]
-    command += ["--disable-pip-version-check", "-r", requirements]
-    done = subprocess.run(command, capture_output=True, text=True)
+    with lock.held(folder.name):
+        marker = folder / "pins.sha256"
+        wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+        fits = _fits(folder / "bin/python")
+        if fits and marker.exists() and marker.read_text() == wanted:
+            return
+        if not (fits and (folder / "bin/pip").exists()):
+            python = _find_python()
+            _check_ensurepip(python)
+            subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
+        say.step(f"installing Python packages of {what}")
+        _pip_install(folder / "bin/python", requirements)
+        marker.write_text(wanted)
+
+
+def _fits(python):
+    """Return whether an existing environment can stay."""
+    version = _version_of(python)
+    given = os.environ.get("PYTHON")
+    return version in SUPPORTED and (not given or version == _version_of(given))
+
+
+def _pip_install(python, requirements):
+    command = [python, "-m", "pip", "install", "--quiet", "-r", requirements]
+    done = subprocess.run(
+        [*command, "--disable-pip-version-check"], capture_output=True, text=True
+    )
     if done.returncode:
         reasons = [line for line in done.stderr.splitlines() if "ERROR" in line]
         reason = "\n".join(reasons) or done.stderr
         raise say.Trouble(f"pip could not install {requirements.name}:\n{reason}")
-    marker.write_text(wanted)
 
 
 def _find_python():

@@ -46,9 +46,9 @@ def home():
 
 
 def addons_paths():
-    """Return Odoo's addons folders: a checkout has two, a package one."""
-    folders = [home() / "addons", home() / "odoo/addons"]
-    return [folder for folder in folders if folder.is_dir()]
+    """Return Odoo's addons folders: a checkout has two, a package has all in one."""
+    inner, outer = home() / "odoo/addons", home() / "addons"
+    return [inner] if (inner / "crm").is_dir() else [outer, inner]
 
 
 def version():

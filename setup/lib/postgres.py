@@ -33,7 +33,10 @@ def prepare():
     os.environ["PATH"] = f"{_binaries()}{os.pathsep}{os.environ['PATH']}"
     if not _use_given_server():
         folder = _folder()
+        for name in ("PGPASSWORD", "PGDATABASE", "PGSERVICE", "PGOPTIONS"):
+            os.environ.pop(name, None)
         os.environ["PGHOST"] = str(_socket_folder(folder))
+        os.environ["PGPORT"] = "5432"  # a part of the socket's name
         os.environ["PGUSER"] = "odoo"
         if not _answers():
             _start(folder)

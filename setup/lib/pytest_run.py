@@ -12,7 +12,8 @@ usage: setup/test [--no-browser] [pytest arguments]   our tests
 
 Without arguments everything runs. `setup/test tests/unit` needs no database and takes
 seconds. --no-browser lets browser tests be skipped where there is no Chromium; on CI
-they never are. --baseline writes setup/odoo_baseline.txt: what fails without us."""
+they never are. --baseline writes what fails without us to setup/odoo_baseline.txt,
+which is missing when nothing does."""
 
 
 def main(arguments):
@@ -63,5 +64,7 @@ def _pytest(*arguments):
     while True:
         try:
             return process.wait()
+        except say.Ended:
+            process.terminate()
         except KeyboardInterrupt:
             continue  # pytest got it too, and reports what it has

@@ -12,6 +12,10 @@ class Trouble(Exception):
     """Something the reader can repair; the message says with which command."""
 
 
+class Ended(KeyboardInterrupt):
+    """Somebody asked this process, and it alone, to end."""
+
+
 def step(text):
     """Announce what happens now, with the seconds since the command started."""
     print(f"[{time.monotonic() - STARTED:5.1f} s] {text}", file=sys.stderr, flush=True)
@@ -19,8 +23,7 @@ def step(text):
 
 def run(main):
     """Run ``main(arguments)`` and end the process with its exit code."""
-    # whoever asks us to end wants the processes that we started to end, too
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = main(sys.argv[1:])
@@ -31,3 +34,8 @@ def run(main):
         code = 130
     sys.stdout.flush()
     sys.exit(code)
+
+
+def _end(*_signal):
+    """Unwind, so that the processes that we started end, too."""
+    raise Ended
