@@ -1,6 +1,9 @@
 import hashlib
 import json
+import logging
 from decimal import Decimal
+
+import psycopg2
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
@@ -8,6 +11,8 @@ from odoo.fields import Domain
 from odoo.tools import format_amount
 
 from ..billing_rules.review import Amounts, Term, judge_amounts, judge_term, source_of
+
+_logger = logging.getLogger(__name__)
 
 # Verdicts of the checklist that a person has to look at.
 RED = ("differs", "zero", "unusual", "missing", "limit", "duplicate")
@@ -381,7 +386,7 @@ class AccountMove(models.Model):
         for move in drafts:
             odd = [
                 item["name"]
-                for item in move.billing_checklist
+                for item in move.billing_checklist or ()
                 if item["code"] in NEEDS_REASON and item["status"] in RED
             ]
             if odd and not move.billing_review_note:
@@ -523,9 +528,18 @@ class AccountMove(models.Model):
     def _send_now(self):
         """Send one posted invoice; what goes wrong is a task, not a lost click."""
         self.ensure_one()
-        self.env["account.move.send"]._generate_and_send_invoices(
-            self, allow_raising=False, allow_fallback_pdf=False
-        )
+        sender = self.env["account.move.send"]
+        try:
+            sender._generate_and_send_invoices(
+                self, allow_raising=False, allow_fallback_pdf=False
+            )
+        except psycopg2.Error:
+            raise
+        except Exception as error:
+            # Core lets a failed PDF escape. The invoice is posted all the same; no
+            # savepoint can guard the call, since core commits inside it.
+            _logger.exception("Invoice %s was not sent", self.id)
+            sender._log_not_sent({self: str(error)})
 
     def _get_after_sending_action(self, sent, problems):
         _ = self.env._
@@ -560,9 +574,12 @@ class AccountMove(models.Model):
 
     def _get_next_to_review(self):
         """Return the next draft of the review list, after this one, else the first."""
-        action = self.env.ref("crm_billing_handoff.account_move_action_to_review")
         drafts = self.search(
-            Domain(action._get_domain()) & Domain("id", "not in", self.ids), order="id"
+            Domain("is_billing_review", "=", True)
+            & Domain("state", "=", "draft")
+            & Domain("move_type", "=", "out_invoice")
+            & Domain("id", "not in", self.ids),
+            order="id",
         )
         return drafts.filtered(lambda move: move.id > max(self.ids))[:1] or drafts[:1]
 

@@ -30,10 +30,9 @@ class CrmLead(models.Model):
         gaps = billable._get_billing_gaps()
         for lead in self:
             handed_off = lead.billing_handoff_id.state == "done"
-            lead.billing_readiness = [] if handed_off else gaps.get(lead, [])
-            lead.billing_gap_count = sum(
-                gap["level"] == "block" for gap in lead.billing_readiness
-            )
+            open_gaps = [] if handed_off else gaps.get(lead, [])
+            lead.billing_readiness = open_gaps
+            lead.billing_gap_count = sum(gap["level"] == "block" for gap in open_gaps)
 
     def _check_billing_before_win(self):
         """Refuse winning while something blocks billing, where a company wants that."""
@@ -196,6 +195,7 @@ class CrmLead(models.Model):
                     "nothing", lead, "block", "sales", _("Something to bill"),
                     _("The deal has no quotation and no expected revenue."),
                 )
+            yield from self._find_po_obstacles(subject)
             return
         if len(open_quotations) > 1:
             yield (
