@@ -1,5 +1,22 @@
 from odoo import api, fields, models
 
+from odoo.addons.base.models.res_partner import _tz_get
+
+# What is asked here and kept on the company.
+ASKED_FIELDS = (
+    "billing_responsible_id",
+    "billing_tz",
+    "billing_product_id",
+    "billing_review_required",
+)
+# Pages of core that not every billing manager may open.
+LINK_GROUPS = {
+    "base_setup.action_general_configuration": "base.group_system",
+    "account.action_account_config": "base.group_system",
+    "payment.action_payment_provider": "base.group_system",
+    "crm_billing_handoff.res_users_action_server_no_two_factor": "base.group_erp_manager",
+}
+
 
 class CrmBillingSetup(models.TransientModel):
     """The set-up page: what core already knows is read, only the rest is asked."""
@@ -11,30 +28,75 @@ class CrmBillingSetup(models.TransientModel):
         "res.company", required=True, default=lambda self: self.env.company
     )
     billing_responsible_id = fields.Many2one(
-        related="company_id.billing_responsible_id", readonly=False
+        "res.users",
+        compute="_compute_asked",
+        inverse="_inverse_asked",
+        domain="[('share', '=', False), ('company_ids', 'in', company_id)]",
+        help="Gets the tasks that only Billing can solve.",
     )
-    billing_tz = fields.Selection(related="company_id.billing_tz", readonly=False)
+    billing_tz = fields.Selection(
+        _tz_get,
+        string="Billing Time Zone",
+        compute="_compute_asked",
+        inverse="_inverse_asked",
+        help="Decides the billing day of accounts that have no zone of their own.",
+    )
     billing_product_id = fields.Many2one(
-        related="company_id.billing_product_id", readonly=False
+        "product.product",
+        string="Product for Deals without Quotation",
+        compute="_compute_asked",
+        inverse="_inverse_asked",
+        domain="[('company_id', 'in', (False, company_id))]",
     )
     billing_review_required = fields.Boolean(
-        related="company_id.billing_review_required", readonly=False
+        string="Every draft needs a review",
+        compute="_compute_asked",
+        inverse="_inverse_asked",
+        help="Drafts that differ from quotation or account always need one.",
     )
     checklist = fields.Json(compute="_compute_checklist")
 
-    @api.depends("company_id", "billing_responsible_id", "billing_tz")
+    # === COMPUTE METHODS === #
+
+    def _compute_display_name(self):
+        self.display_name = self.env._("Set-up")
+
+    @api.depends("company_id")
+    def _compute_asked(self):
+        for setup in self:
+            for name in ASKED_FIELDS:
+                setup[name] = setup.company_id.sudo()[name]
+
+    def _inverse_asked(self):
+        for setup in self:
+            # The page is the billing manager's, who may not write companies otherwise.
+            setup.company_id.sudo().write(
+                {
+                    name: self._fields[name].convert_to_write(setup[name], setup)
+                    for name in ASKED_FIELDS
+                }
+            )
+
+    @api.depends("company_id")
     def _compute_checklist(self):
         for setup in self:
             setup.checklist = [
-                {
-                    "code": code,
-                    "name": name,
-                    "why": text,
-                    "level": "ok" if good else level,
-                    "action": action,
-                }
-                for code, name, good, level, text, action in setup._get_checks()
+                setup._prepare_check(*check) for check in setup._get_checks()
             ]
+
+    # === BUSINESS METHODS === #
+
+    def _prepare_check(self, code, name, good, level, text, action):
+        """Return one line of the list, with a link for those who may follow it."""
+        groups = LINK_GROUPS.get(action, "base.group_user")
+        return {
+            "code": code,
+            "name": name,
+            "why": text,
+            "level": "ok" if good else level,
+            "who": "" if good else "admin" if action in LINK_GROUPS else "billing",
+            "action": action if self.env.user.has_group(groups) else False,
+        }
 
     def _get_checks(self):
         """Yield ``(code, name, good, level, text, action)``: what is read from core."""
@@ -49,8 +111,10 @@ class CrmBillingSetup(models.TransientModel):
             company.currency_id.name or "",
             settings,
         )
-        journal = self.env["account.journal"].sudo().search(
-            [("type", "=", "sale"), ("company_id", "=", company.id)], limit=1
+        journal = (
+            self.env["account.journal"]
+            .sudo()
+            .search([("type", "=", "sale"), ("company_id", "=", company.id)], limit=1)
         )
         yield (
             "ledger",
@@ -69,8 +133,10 @@ class CrmBillingSetup(models.TransientModel):
             tax.name or _("Without it, lines of new products carry no tax."),
             "account.action_account_config",
         )
-        terms = self.env["account.payment.term"].sudo().search_count(
-            [("company_id", "in", (False, company.id))]
+        terms = (
+            self.env["account.payment.term"]
+            .sudo()
+            .search_count([("company_id", "in", (False, company.id))])
         )
         yield (
             "terms",
@@ -101,8 +167,12 @@ class CrmBillingSetup(models.TransientModel):
             or _("Without an alias domain, answers to invoices do not come back."),
             settings,
         )
-        provider = self.env["payment.provider"].sudo().search(
-            [("state", "!=", "disabled"), ("company_id", "=", company.id)], limit=1
+        provider = (
+            self.env["payment.provider"]
+            .sudo()
+            .search(
+                [("state", "!=", "disabled"), ("company_id", "=", company.id)], limit=1
+            )
         )
         yield (
             "provider",
@@ -120,8 +190,10 @@ class CrmBillingSetup(models.TransientModel):
             not unsafe,
             "warn",
             ", ".join(unsafe[:5].mapped("name")) or _("Everybody in Billing has it."),
-            "crm_billing_handoff.res_users_action_no_two_factor",
+            "crm_billing_handoff.res_users_action_server_no_two_factor",
         )
+
+    # === ACTION METHODS === #
 
     @api.model
     def action_view_no_two_factor(self):

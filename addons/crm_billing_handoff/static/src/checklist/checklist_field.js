@@ -15,8 +15,20 @@ export class BillingChecklistField extends Component {
         return this.props.record.data[this.props.name] || [];
     }
 
+    get isReviewed() {
+        return this.props.record.data.billing_is_reviewed;
+    }
+
     isRed(item) {
         return item.status !== "ok";
+    }
+
+    /** Red until somebody looked at it, then amber: still not as agreed. */
+    color(item) {
+        if (!this.isRed(item)) {
+            return "success";
+        }
+        return this.isReviewed ? "warning" : "danger";
     }
 
     verdict(item) {
@@ -32,9 +44,24 @@ export class BillingChecklistField extends Component {
     }
 }
 
+/** What has to be looked at, by name, in a list of drafts. */
+export class BillingDifferencesField extends BillingChecklistField {
+    static template = "crm_billing_handoff.DifferencesField";
+
+    get items() {
+        return super.items.filter((item) => this.isRed(item));
+    }
+}
+
 export const billingChecklistField = {
     component: BillingChecklistField,
     supportedTypes: ["json"],
+    fieldDependencies: [{name: "billing_is_reviewed", type: "boolean"}],
+};
+export const billingDifferencesField = {
+    ...billingChecklistField,
+    component: BillingDifferencesField,
 };
 
 registry.category("fields").add("billing_checklist", billingChecklistField);
+registry.category("fields").add("billing_differences", billingDifferencesField);

@@ -35,28 +35,71 @@ export class BillingReadinessField extends Component {
         return ICONS[item.level] || ICONS.info;
     }
 
+    level(item) {
+        return {block: _t("Blocks"), warn: _t("Warns"), ok: _t("Ready")}[item.level] || "";
+    }
+
     who(item) {
-        return {sales: _t("Sales"), billing: _t("Billing")}[item.who] || "";
+        const names = {
+            sales: _t("Sales"),
+            billing: _t("Billing"),
+            admin: _t("Administrator"),
+        };
+        return names[item.who] || "";
     }
 
     hasLink(item) {
-        return Boolean(item.action || (item.model && item.res_id));
+        const {resModel, resId} = this.props.record;
+        const isHere = item.model === resModel && item.res_id === resId;
+        return Boolean(item.action || (item.model && item.res_id && !isHere));
     }
 
     async open(item) {
         // What is typed on the form must not be lost by following the link.
-        await this.props.record.save();
+        if (!(await this.props.record.save())) {
+            return;
+        }
         if (item.action) {
             return this.action.doAction(item.action);
         }
-        return this.action.doAction({
+        const isPartner = item.model === "res.partner";
+        await this.action.doAction({
             type: "ir.actions.act_window",
             res_model: item.model,
             res_id: item.res_id,
             views: [[false, "form"]],
-            context:
-                item.model === "res.partner" ? {form_view_ref: "base.view_partner_form"} : {},
+            context: isPartner ? {form_view_ref: "base.view_partner_form"} : {},
         });
+        if (isPartner) {
+            document.querySelector(".o_form_view .o_notebook [name=billing].nav-link")?.click();
+        }
+    }
+}
+
+/**
+ * The gaps that block, in one line above the form: seen without opening a tab.
+ */
+export class BillingReadinessBanner extends BillingReadinessField {
+    static template = "crm_billing_handoff.ReadinessBanner";
+
+    get items() {
+        return super.items.filter((item) => item.level === "block");
+    }
+
+    get isWon() {
+        return this.props.record.data.won_status === "won";
+    }
+}
+
+/** The names of what blocks, for a list or a card. */
+export class BillingReadinessNames extends BillingReadinessField {
+    static template = "crm_billing_handoff.ReadinessNames";
+
+    get names() {
+        return this.items
+            .filter((item) => item.level === "block")
+            .map((item) => item.name)
+            .join(", ");
     }
 }
 
@@ -65,5 +108,15 @@ export const billingReadinessField = {
     supportedTypes: ["json"],
     extractProps: ({options}) => ({emptyText: options.empty_text}),
 };
+export const billingReadinessBanner = {
+    component: BillingReadinessBanner,
+    supportedTypes: ["json"],
+};
+export const billingReadinessNames = {
+    component: BillingReadinessNames,
+    supportedTypes: ["json"],
+};
 
 registry.category("fields").add("billing_readiness", billingReadinessField);
+registry.category("fields").add("billing_readiness_banner", billingReadinessBanner);
+registry.category("fields").add("billing_readiness_names", billingReadinessNames);
