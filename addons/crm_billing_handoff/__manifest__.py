@@ -35,6 +35,19 @@
         "views/res_config_settings_views.xml",
         "views/crm_billing_handoff_menus.xml",
     ],
+    "demo": [
+        "demo/res_users_demo.xml",
+        "demo/account_tax_demo.xml",
+        "demo/product_product_demo.xml",
+        "demo/res.partner.csv",
+        "demo/res.partner-people.csv",
+        "demo/res_partner_demo.xml",
+        "demo/crm.lead.csv",
+        "demo/sale.order.csv",
+        "demo/crm_lead_demo.xml",
+        "demo/account_move_demo.xml",
+        "demo/crm_billing_handoff_demo.xml",
+    ],
     "assets": {
         "web.assets_backend": [
             "crm_billing_handoff/static/src/**/*",
