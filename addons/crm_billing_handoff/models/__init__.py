@@ -8,6 +8,8 @@ from . import res_company
 from . import res_users
 from . import res_partner
 from . import res_partner_wall
+from . import res_partner_move
+from . import res_partner_audit
 from . import res_partner_impact
 from . import res_partner_bank
 from . import ir_default

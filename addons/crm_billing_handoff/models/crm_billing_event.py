@@ -2,6 +2,28 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 
+class Cause(str):
+    """What makes the machine act, under the context key ``billing_cause``.
+
+    Anybody can put text into the context of a call, but a call from outside can never
+    carry an instance of this class: only our own code makes one. It is a string, so
+    that an action that returns its context can still be turned into JSON.
+    """
+
+    __slots__ = ("source",)
+
+    def __new__(cls, source, name=""):
+        self = super().__new__(cls, name or "")
+        self.source = source
+        return self
+
+    @classmethod
+    def of(cls, env):
+        """Return the cause in the context of ``env``, or ``None`` for a person."""
+        cause = env.context.get("billing_cause")
+        return cause if isinstance(cause, cls) else None
+
+
 class CrmBillingEvent(models.Model):
     """One line of the audit log: who or what did which thing to whose billing.
 
@@ -49,7 +71,13 @@ class CrmBillingEvent(models.Model):
     source_name = fields.Char(help="The job or automation rule that did it.")
     user_id = fields.Many2one("res.users", required=True, string="By")
     company_id = fields.Many2one("res.company", index=True)
-    partner_id = fields.Many2one("res.partner", string="Account", index="btree_not_null")
+    partner_id = fields.Many2one(
+        "res.partner", string="Account", index="btree_not_null"
+    )
+    account_name = fields.Char(
+        readonly=True,
+        help="Name of the account when it happened, kept if it is merged or deleted.",
+    )
     lead_id = fields.Many2one("crm.lead", string="Opportunity", index="btree_not_null")
     handoff_id = fields.Many2one("crm.billing.handoff", index="btree_not_null")
     move_id = fields.Many2one("account.move", string="Invoice", index="btree_not_null")
@@ -65,31 +93,35 @@ class CrmBillingEvent(models.Model):
         :param vals_list: dicts with ``action`` and the links and values at hand
         :return: the new rows
         """
+        if not vals_list:
+            return self.browse()
         actor = self._prepare_actor()
+        partners = self.env["res.partner"].sudo()
+        # The log is written by whoever acts and belongs to nobody.
         return (
-            # The log is written by whoever acts and belongs to nobody.
             self.sudo()
             .with_context(tracking_disable=True)
-            .create([{**actor, **vals} for vals in vals_list])
+            .create(
+                [
+                    {
+                        **actor,
+                        "account_name": partners.browse(vals.get("partner_id")).name,
+                        **vals,
+                    }
+                    for vals in vals_list
+                ]
+            )
         )
 
     @api.model
     def _prepare_actor(self):
-        """Return who acts and why: an automation by name, a job, an import, a person."""
-        context = self.env.context
-        automations = context.get("__action_done") or {}
-        actor = {"user_id": self.env.uid, "source": "person", "source_name": False}
-        if automation := next(reversed(automations), None):
-            actor |= {"source": "rule", "source_name": automation.sudo().name}
-        elif action_id := context.get("billing_action_id"):
-            name = self.env["ir.actions.server"].sudo().browse(action_id).name
-            actor |= {"source": "rule", "source_name": name}
-        elif cron_id := context.get("cron_id"):
-            name = self.env["ir.cron"].sudo().browse(cron_id).name
-            actor |= {"source": "job", "source_name": name}
-        elif context.get("import_file"):
-            actor["source"] = "import"
-        return actor
+        """Return who acts and why: a rule or job by name, an import, a person."""
+        cause = Cause.of(self.env)
+        return {
+            "user_id": self.env.uid,
+            "source": cause.source if cause is not None else "person",
+            "source_name": cause or False,
+        }
 
     # === CRUD METHODS === #
 
@@ -100,3 +132,13 @@ class CrmBillingEvent(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):
         raise UserError(self.env._("Billing events are a log: they cannot be deleted."))
+
+
+class Base(models.AbstractModel):
+    _inherit = "base"
+
+    @api.model
+    def load(self, fields, data):
+        """Override of `base` to let the audit log tell an import from typing."""
+        cause = Cause.of(self.env) or Cause("import")
+        return super(Base, self.with_context(billing_cause=cause)).load(fields, data)

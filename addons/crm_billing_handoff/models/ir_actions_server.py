@@ -1,6 +1,8 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from .crm_billing_event import Cause
+
 # Type of server action → the public method that it calls, by model.
 BILLING_ACTIONS = {
     "billing_hand_off": {
@@ -32,13 +34,30 @@ class IrActionsServer(models.Model):
     )
 
     def run(self):
-        """Override of `base` to let the audit log name the action that did it."""
+        """Override of `base` to let the audit log name the rule or job that did it."""
         result = False
         for action in self:
+            cause = action._get_billing_cause()
             result = super(
-                IrActionsServer, action.with_context(billing_action_id=action.id)
+                IrActionsServer, action.with_context(billing_cause=cause)
             ).run()
         return result
+
+    def _get_billing_cause(self):
+        """Return what the log names: the automation rule, the job, else the action.
+
+        A verb of ours that a person picks from the *Actions* menu is the person's own
+        act; an action inside an automation rule is the rule's.
+        """
+        self.ensure_one()
+        action, outer = self.sudo(), Cause.of(self.env)
+        if action.base_automation_id:
+            return Cause("rule", action.base_automation_id.name)
+        if action.usage == "ir_cron":
+            return Cause("job", action.name)
+        if action.state in BILLING_ACTIONS or (outer and outer.source == "rule"):
+            return outer
+        return Cause("rule", action.name)
 
     def _run_action_billing_hand_off_multi(self, eval_context=None):
         return self._call_billing_action(eval_context)

@@ -1,6 +1,6 @@
 from odoo import api, models
 
-from .res_partner_wall import WALLED_FIELDS
+from .res_partner_wall import GROUP_CLERK, WALLED_FIELDS
 
 
 class IrDefault(models.Model):
@@ -10,26 +10,29 @@ class IrDefault(models.Model):
     def _get_model_defaults(self, model_name, condition=False):
         """Override of `base` to ignore a salesperson's own defaults on walled fields.
 
-        Defaults are applied without an access check (5.7 a); those that an
-        administrator set for everybody still count.
+        Defaults are applied without an access check; those that an administrator set
+        for everybody still count. Being superuser for a moment does not help: the
+        defaults are the ones of the person behind it.
         """
         defaults = super()._get_model_defaults(model_name, condition)
         if model_name != "res.partner":
             return defaults
         walled = [name for name in WALLED_FIELDS if name in defaults]
-        if not walled or self.env["res.partner"]._can_write_billing_data():
+        if not walled or self.env.user.has_group(GROUP_CLERK):
             return defaults
+        shared = self._get_shared_defaults(model_name, walled, condition)
         return {
             name: value for name, value in defaults.items() if name not in walled
-        } | self._get_shared_defaults(model_name, walled)
+        } | shared
 
-    def _get_shared_defaults(self, model_name, names):
+    @api.model
+    def _get_shared_defaults(self, model_name, names, condition):
         """Return the defaults of all users for ``names``, the company's own first."""
         values = {}
         for name in names:
             for company_id in (self.env.company.id, False):
                 # Reads what an administrator set for everybody.
-                value = self.sudo()._get(model_name, name, False, company_id)
+                value = self.sudo()._get(model_name, name, False, company_id, condition)
                 if value is not None:
                     values.setdefault(name, value)
         return values

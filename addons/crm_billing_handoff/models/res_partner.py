@@ -31,7 +31,7 @@ class ResPartner(models.Model):
         tracking=True,
         copy=False,
         index="trigram",
-        help="Name of the legal entity, printed on invoices. Empty: the account's name.",
+        help="The legal entity's name, printed on invoices. Empty: the account's.",
     )
     billing_contact_id = fields.Many2one(
         "res.partner",
@@ -241,70 +241,89 @@ class ResPartner(models.Model):
 
     # === CONSTRAINT METHODS === #
 
-    @api.constrains("billing_contact_id", "billing_approver_id", "bill_to_id")
+    @api.constrains(
+        "billing_contact_id", "billing_approver_id", "bill_to_id", "parent_id"
+    )
     def _check_billing_people(self):
         """A2: the people of an account belong to it or to who pays for it."""
-        for partner in self:
-            account = partner.commercial_partner_id
+        for account in self | self._get_accounts_naming(
+            "billing_contact_id", "billing_approver_id"
+        ):
+            if account.commercial_partner_id != account:
+                continue
             houses = account | account.bill_to_id.commercial_partner_id
-            for person in partner.billing_contact_id | partner.billing_approver_id:
+            for person in account.billing_contact_id | account.billing_approver_id:
                 if person.commercial_partner_id not in houses:
                     raise ValidationError(
                         self.env._(
-                            "%(person)s is not a contact of %(account)s nor of who pays "
-                            "for it. Add the person to the account first.",
+                            "%(person)s is not a contact of %(account)s nor of who "
+                            "pays for it. Add the person to the account, or name "
+                            "somebody else there.",
                             person=person.display_name,
                             account=account.display_name,
                         )
                     )
 
-    @api.constrains("bill_to_id", "active", "company_id")
+    @api.constrains("bill_to_id", "active", "company_id", "parent_id")
     def _check_bill_to(self):
         """A3: the payer is another, active account that this company can bill."""
-        payers_of = self.filtered("bill_to_id")
-        archived = self.filtered(lambda partner: not partner.active)
-        if archived and (paid := self.search([("bill_to_id", "in", archived.ids)])):
-            raise ValidationError(
-                self.env._(
-                    "%(payer)s pays for %(accounts)s. Choose another payer there before "
-                    "archiving it.",
-                    payer=paid.bill_to_id[0].display_name,
-                    accounts=", ".join(paid.mapped("display_name")),
-                )
-            )
-        for partner in payers_of:
-            payer = partner.bill_to_id
-            problem = False
-            if payer.commercial_partner_id == partner.commercial_partner_id:
-                problem = self.env._("an account does not pay for itself")
-            elif payer.bill_to_id:
-                problem = self.env._(
-                    "%(payer)s is itself paid by %(other)s",
-                    payer=payer.display_name,
-                    other=payer.bill_to_id.display_name,
-                )
-            elif self.sudo().search_count(
-                [("bill_to_id", "=", partner.commercial_partner_id.id)], limit=1
-            ):
-                problem = self.env._("it pays for other accounts itself")
-            elif not payer.active:
-                problem = self.env._("%(payer)s is archived", payer=payer.display_name)
-            elif payer.company_id and payer.company_id != partner.company_id:
-                problem = self.env._(
-                    "%(payer)s belongs to %(company)s only",
-                    payer=payer.display_name,
-                    company=payer.company_id.name,
-                )
-            if problem:
+        for account in self | self._get_accounts_naming("bill_to_id"):
+            # Contacts mirror the payer of their account.
+            if account.commercial_partner_id != account or not account.bill_to_id:
+                continue
+            if problem := account._find_payer_problem():
                 raise ValidationError(
                     self.env._(
                         "%(account)s cannot be paid by %(payer)s: %(problem)s. Choose "
                         "the account that really pays.",
-                        account=partner.display_name,
-                        payer=payer.display_name,
+                        account=account.display_name,
+                        payer=account.bill_to_id.display_name,
                         problem=problem,
                     )
                 )
+
+    def _get_accounts_naming(self, *names):
+        """Return the accounts that name one of the records in a field of ``names``."""
+        # Also those of other companies: they would be left with a wrong value.
+        return self.sudo().search(
+            Domain.OR(Domain(name, "in", self.ids) for name in names)
+        )
+
+    def _find_payer_problem(self):
+        """Return in words why ``bill_to_id`` cannot pay for the account, or nothing."""
+        _ = self.env._
+        payer = self.bill_to_id
+        if payer.commercial_partner_id == self:
+            return _("an account does not pay for itself")
+        if payer.commercial_partner_id != payer:
+            return _(
+                "%(payer)s is a contact of %(account)s, not an account",
+                payer=payer.display_name,
+                account=payer.commercial_partner_id.display_name,
+            )
+        if payer.bill_to_id:
+            return _(
+                "%(payer)s is itself paid by %(other)s",
+                payer=payer.display_name,
+                other=payer.bill_to_id.display_name,
+            )
+        if paid := self._get_accounts_naming("bill_to_id").filtered(
+            lambda account: account.commercial_partner_id == account
+        ):
+            return _(
+                "%(account)s pays for %(others)s itself",
+                account=self.display_name,
+                others=", ".join(paid[:3].mapped("display_name")),
+            )
+        if not payer.active:
+            return _("%(payer)s is archived", payer=payer.display_name)
+        if payer.company_id and payer.company_id != self.company_id:
+            return _(
+                "%(payer)s belongs to %(company)s only",
+                payer=payer.display_name,
+                company=payer.company_id.name,
+            )
+        return None
 
     # === CRUD METHODS === #
 

@@ -1,5 +1,11 @@
-from odoo import api, models
+import re
+
+from odoo import api, fields, models
 from odoo.exceptions import AccessError
+from odoo.fields import Domain
+
+GROUP_CLERK = "crm_billing_handoff.group_billing_user"
+GROUP_MANAGER = "crm_billing_handoff.group_billing_manager"
 
 # What Sales reads and proposes, but does not change (design: roles).
 WALLED_FIELDS = (
@@ -31,42 +37,50 @@ MANAGED_FIELDS = (
     "bill_to_id",
     "vat",
 )
-# What leaves a line in the audit log, creation values included.
-AUDITED_FIELDS = (
-    *WALLED_FIELDS,
-    *SET_ONCE_FIELDS,
-    "billing_contact_id",
-    "billing_approver_id",
-    "po_number",
-    "po_expiry",
-    "private_customer",
-    "billing_tz",
+# What the customer's own people do not read: how we see and handle the account.
+INTERNAL_FIELDS = (
+    "billing_hold",
+    "billing_impact",
+    "billing_open_balance",
+    "billing_readiness",
+    "service_tier_id",
 )
-_MOVING_FIELDS = ("parent_id", "is_company")
 
 
 class ResPartner(models.Model):
-    """The wall around terms, tax and payment data, and the log of what passes it."""
+    """The wall around terms, tax and payment data.
+
+    Moving an account is in `res_partner_move.py`; what passes is logged in
+    `res_partner_audit.py`.
+    """
 
     _inherit = "res.partner"
+
+    is_legal_name_locked = fields.Boolean(compute="_compute_set_once_locks")
+    is_vat_locked = fields.Boolean(compute="_compute_set_once_locks")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends_context("uid")
+    def _compute_set_once_locks(self):
+        """Tell the form what is set already: what is stored, not what is typed."""
+        walled = not self._can_write_billing_data()
+        for partner in self:
+            stored = partner._origin
+            partner.is_legal_name_locked = walled and bool(stored.legal_name)
+            partner.is_vat_locked = walled and bool(stored.vat)
 
     # === CRUD METHODS === #
 
     @api.model_create_multi
     def create(self, vals_list):
-        partners = super().create(vals_list)
-        partners._log_billing_values(vals_list)
-        return partners
+        self._check_walled_names({name for vals in vals_list for name in vals})
+        return super().create(vals_list)
 
     def write(self, vals):
+        self._check_walled_names(vals)
         self._check_billing_wall(vals)
-        audited = [name for name in AUDITED_FIELDS if name in vals]
-        before = self._get_audit_values(audited)
-        commercial = self._get_walled_accounts(vals)
-        result = super().write(vals)
-        self._check_not_moved(commercial)
-        self._log_billing_changes(audited, before)
-        return result
+        return super().write(vals)
 
     # === BUSINESS METHODS - THE WALL === #
 
@@ -77,228 +91,135 @@ class ResPartner(models.Model):
         The superuser may: automation rules and *update record* actions are the
         administrator's tool, and leave their name in the log.
         """
-        return self.env.su or self.env.user.has_group(
-            "crm_billing_handoff.group_billing_user"
-        )
+        return self.env.su or self.env.user.has_group(GROUP_CLERK)
 
     @api.model
     def _has_field_access(self, field, operation):
-        """Override of `base` to make walled fields readable, not writable, for Sales."""
-        if (
-            operation == "write"
-            and field.name in WALLED_FIELDS
-            and not self._can_write_billing_data()
-        ):
-            return False
+        """Override of `base` to make walled fields readable, not writable, for Sales.
+
+        Portal users read their own company; what is internal to us is not theirs.
+        """
+        if operation == "write":
+            if field.name in WALLED_FIELDS and not self._can_write_billing_data():
+                return False
+            # Follows from the parent; written by hand it would move the account.
+            if field.name == "commercial_partner_id" and not self.env.su:
+                return False
+        elif field.name in INTERNAL_FIELDS and not self.env.su:
+            if not self.env.user._is_internal():
+                return False
         return super()._has_field_access(field, operation)
 
     @api.model
     def _check_field_access(self, field, operation):
         """Override of `base` to say who can change a walled field."""
-        if (
-            operation == "write"
-            and field.name in WALLED_FIELDS
-            and not self._has_field_access(field, operation)
-        ):
-            raise self._get_wall_error([field.name])
+        if operation == "write":
+            self._check_walled_names([field.name])
         return super()._check_field_access(field, operation)
 
-    def _get_wall_error(self, names, accounts=None, who=None):
+    def _check_walled_names(self, names):
+        """Refuse walled fields among ``names`` in words, all of them at once."""
+        walled = [name for name in WALLED_FIELDS if name in names]
+        if walled and not self._can_write_billing_data():
+            raise self._get_wall_error(walled)
+
+    def _get_wall_error(self, names, who=GROUP_CLERK):
         """Return the error that says what is walled and who can change it."""
-        labels = [
-            self.env["ir.model.fields"]._get(self._name, name).field_description
-            for name in names
-        ]
-        group = who or "crm_billing_handoff.group_billing_user"
+        labels = self.env["ir.model.fields"].sudo()
         return AccessError(
             self.env._(
                 "%(fields)s of %(account)s is billing data: only a %(role)s can change "
                 "it. Ask one of them: %(people)s.",
-                fields=", ".join(labels),
-                account=(accounts or self).mapped("display_name")
-                and ", ".join((accounts or self).mapped("display_name"))
-                or self.env._("an account"),
-                role=self.env.ref(group).sudo().name,
-                people=self._get_people_of_group(group),
+                fields=", ".join(
+                    labels._get(self._name, name).field_description for name in names
+                ),
+                account=", ".join(self.mapped("display_name"))
+                or self.env._("a new account"),
+                role=self.env.ref(who).sudo().name,
+                people=self._get_people_of_group(who),
             )
         )
 
     @api.model
     def _get_people_of_group(self, group):
         """Return the names of who is in ``group`` in this company, three at most."""
-        users = self.env.ref(group).sudo().all_user_ids.filtered(
-            lambda user: user.active
-            and not user.share
-            and self.env.company in user.company_ids
-            and user._is_internal()
-            and not user._is_superuser()
+        people = (
+            self.env.ref(group)
+            .sudo()
+            .all_user_ids.filtered(
+                lambda user: (
+                    user.active
+                    and self.env.company in user.company_ids
+                    and user._is_internal()
+                    and not user._is_superuser()
+                )
+            )
         )
-        return ", ".join(users[:3].mapped("name")) or self.env._("an administrator")
+        return ", ".join(people[:3].mapped("name")) or self.env._("an administrator")
 
     def _check_billing_wall(self, vals):
         """Refuse what depends on the record: values set once, and open documents."""
         if self.env.su or not self:
             return
         if not self._can_write_billing_data():
-            for name in SET_ONCE_FIELDS:
-                if name in vals and (kept := self._filtered_changing(name, vals[name])):
-                    raise self._get_wall_error([name], kept)
-            return
-        if self.env.user.has_group("crm_billing_handoff.group_billing_manager"):
-            return
+            self._check_set_once(vals)
+        elif not self.env.user.has_group(GROUP_MANAGER):
+            self._check_open_documents(vals)
+
+    def _check_set_once(self, vals):
+        for name in SET_ONCE_FIELDS:
+            if name in vals:
+                changing = self._filtered_changing(name, vals[name])
+                if kept := changing.filtered(name):
+                    raise kept._get_wall_error([name])
+
+    def _check_open_documents(self, vals):
         for name in MANAGED_FIELDS:
             if name not in vals:
                 continue
             changing = self._filtered_changing(name, vals[name])
-            if changing and (open_accounts := changing._filtered_open_documents()):
-                raise self._get_wall_error(
-                    [name], open_accounts, "crm_billing_handoff.group_billing_manager"
-                )
+            if name in SET_ONCE_FIELDS:
+                changing = changing.filtered(name)
+            if busy := changing._filtered_open_documents():
+                raise busy._get_wall_error([name], GROUP_MANAGER)
 
     def _filtered_changing(self, name, value):
-        """Return the records whose value is set and would become another one."""
+        """Return the records that would get another value than they have."""
         field = self._fields[name]
+        new = field.convert_to_cache(value, self, validate=False) or None
+        if name == "vat":
+            return self.filtered(
+                lambda partner: bare_vat(partner.vat) != bare_vat(value or "")
+            )
         return self.filtered(
-            lambda partner: partner[name]
-            and field.convert_to_write(partner[name], partner) != (value or False)
+            lambda partner: (
+                (field.convert_to_cache(partner[name], partner, validate=False) or None)
+                != new
+            )
         )
 
     def _filtered_open_documents(self):
         """Return the records whose account has a draft or an unpaid invoice."""
         accounts = self.commercial_partner_id
+        is_open = Domain("state", "=", "draft") | (
+            Domain("state", "=", "posted")
+            & Domain("payment_state", "in", ("not_paid", "partial", "blocked"))
+        )
         groups = (
+            # Whoever asks: an invoice of another company is open as well.
             self.env["account.move"]
             .sudo()
             ._read_group(
-                [
-                    ("commercial_partner_id", "in", accounts.ids),
-                    ("move_type", "in", ("out_invoice", "out_refund")),
-                    "|",
-                    ("state", "=", "draft"),
-                    "&",
-                    ("state", "=", "posted"),
-                    ("payment_state", "in", ("not_paid", "partial", "blocked")),
-                ],
+                Domain("commercial_partner_id", "in", accounts.ids)
+                & Domain("move_type", "in", ("out_invoice", "out_refund"))
+                & is_open,
                 ["commercial_partner_id"],
             )
         )
         busy = self.browse(account.id for (account,) in groups)
         return self.filtered(lambda partner: partner.commercial_partner_id in busy)
 
-    def _get_walled_accounts(self, vals):
-        """Return the account of each record that Sales must not move (5.7 b)."""
-        if self._can_write_billing_data() or not any(
-            name in vals for name in _MOVING_FIELDS
-        ):
-            return {}
-        return {
-            partner: partner.commercial_partner_id
-            for partner in self._filtered_billing_substance()
-        }
 
-    def _filtered_billing_substance(self):
-        """Return the records with walled values, documents, methods or banks of theirs."""
-        accounts = self.sudo()
-        busy = set(accounts.filtered(lambda partner: partner._has_walled_values()).ids)
-        for model, domain in (
-            ("account.move", [("move_type", "!=", "entry")]),
-            ("crm.billing.handoff", []),
-            ("payment.token", []),
-            ("res.partner.bank", []),
-        ):
-            field = "account_id" if model == "crm.billing.handoff" else "partner_id"
-            groups = (
-                self.env[model]
-                .sudo()
-                ._read_group([(field, "in", self.ids), *domain], [field])
-            )
-            busy.update(partner.id for (partner,) in groups)
-        return self.filtered(lambda partner: partner.id in busy)
-
-    def _has_walled_values(self):
-        """Return whether a walled value was set here, not just by company default."""
-        for name in (*WALLED_FIELDS, "legal_name"):
-            field, value = self._fields[name], self[name]
-            if value and not (
-                field.company_dependent
-                and value == field.get_company_dependent_fallback(self)
-            ):
-                return True
-        return False
-
-    def _check_not_moved(self, account_by_partner):
-        """Refuse Sales to put a billed account under another, or to take it out."""
-        moved = self.browse(
-            partner.id
-            for partner, account in account_by_partner.items()
-            if partner.commercial_partner_id != account
-        )
-        if moved:
-            raise AccessError(
-                self.env._(
-                    "%(accounts)s has billing data or documents and would take over the "
-                    "terms of another account. Only a billing clerk can move it. Ask "
-                    "one of them: %(people)s.",
-                    accounts=", ".join(moved.mapped("display_name")),
-                    people=self._get_people_of_group(
-                        "crm_billing_handoff.group_billing_user"
-                    ),
-                )
-            )
-
-    # === BUSINESS METHODS - THE LOG === #
-
-    def _get_audit_values(self, names):
-        """Return ``{partner: {name: text}}`` of the accounts among the records."""
-        if not names:
-            return {}
-        return {
-            partner: {name: partner._format_audit_value(name) for name in names}
-            for partner in self.sudo()
-            if partner.commercial_partner_id == partner
-        }
-
-    def _format_audit_value(self, name):
-        field = self._fields[name]
-        value = self[name]
-        if not value:
-            return False
-        if field.type == "binary":
-            return self.env._("a file")
-        return field.convert_to_export(value, self) or str(value)
-
-    def _log_billing_changes(self, names, before):
-        after = self._get_audit_values(names)
-        self.env["crm.billing.event"]._log(
-            [
-                {
-                    "action": "changed",
-                    "partner_id": partner.id,
-                    "company_id": self.env.company.id,
-                    "field_name": name,
-                    "old_value": before[partner][name],
-                    "new_value": value,
-                }
-                for partner, values in after.items()
-                for name, value in values.items()
-                if partner in before and value != before[partner][name]
-            ]
-        )
-
-    def _log_billing_values(self, vals_list):
-        """Log the audited values that accounts are born with."""
-        self.env["crm.billing.event"]._log(
-            [
-                {
-                    "action": "created",
-                    "partner_id": partner.id,
-                    "company_id": self.env.company.id,
-                    "field_name": name,
-                    "new_value": partner.sudo()._format_audit_value(name),
-                }
-                for partner, vals in zip(self, vals_list, strict=True)
-                if partner.commercial_partner_id == partner
-                for name in AUDITED_FIELDS
-                if vals.get(name)
-            ]
-        )
+def bare_vat(vat):
+    """Return a tax number without blanks and dots, to compare it."""
+    return re.sub(r"\W", "", vat or "").upper()

@@ -1,1 +1,3 @@
+from . import test_demo
 from . import test_hand_off
+from . import test_wall

@@ -1,2 +1,3 @@
+from . import base_partner_merge
 from . import crm_billing_setup
 from . import res_config_settings
