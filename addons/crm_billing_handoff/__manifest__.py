@@ -44,6 +44,7 @@
         "demo/res_partner_demo.xml",
         "demo/crm.lead.csv",
         "demo/sale.order.csv",
+        "demo/sale.order.line.csv",
         "demo/crm_lead_demo.xml",
         "demo/account_move_demo.xml",
         "demo/crm_billing_handoff_demo.xml",
