@@ -39,6 +39,12 @@ def labels():
     return {name: label for name, label in rows if label.startswith(LABEL)}
 
 
+def is_made(name, text):
+    """Return whether ``name`` is ours with that label, and its files are here, too."""
+    files = DATA / "filestore" / name
+    return labels().get(name) == f"{LABEL} {text}" and files.is_dir()
+
+
 def exists(name):
     return bool(query(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"))
 
@@ -172,7 +178,7 @@ def _addons_layer(demo, extra):
 
 
 def _make(name, what, build):
-    if name not in labels():
+    if not is_made(name, "layer"):
         say.step(what)
         drop(name)
         build()

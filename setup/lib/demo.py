@@ -51,12 +51,12 @@ def _parse(arguments):
 def prepare_database(reset=False):
     """Make the demo database, unless it is there and as it should be."""
     layer = databases.layer(demo=True, extra=EXTRA)
-    label = databases.labels().get(DATABASE)
-    if label is None and databases.exists(DATABASE):
+    is_ours = DATABASE in databases.labels()
+    if not is_ours and databases.exists(DATABASE):
         raise say.Trouble(f"there is a database {DATABASE} that we did not make")
-    if label == f"{databases.LABEL} {layer}" and not reset:
+    if databases.is_made(DATABASE, layer) and not reset:
         return
-    if label:
+    if is_ours:
         say.step(
             "making the demo database anew, what was entered is gone"
             + ("" if reset else " (the addons have changed)")
