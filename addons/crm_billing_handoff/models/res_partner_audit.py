@@ -104,9 +104,13 @@ class ResPartner(models.Model):
         }
 
     def _get_accounts_before_move(self, vals):
+        """Return ``{partner: (account, name)}`` if ``vals`` may move the records."""
         if not set(MOVING_FIELDS) & set(vals):
             return {}
-        return {partner: partner.commercial_partner_id for partner in self.sudo()}
+        return {
+            partner: (partner.commercial_partner_id, partner.display_name)
+            for partner in self.sudo()
+        }
 
     def _log_moves(self, account_by_partner):
         """Log accounts that became a contact of another one, and the reverse."""
@@ -117,10 +121,10 @@ class ResPartner(models.Model):
                     "partner_id": partner.id,
                     "company_id": partner.company_id.id,
                     "field_name": "commercial_partner_id",
-                    "old_value": old.display_name,
-                    "new_value": partner.commercial_partner_id.display_name,
+                    "old_value": name,
+                    "new_value": partner.display_name,
                 }
-                for partner, old in account_by_partner.items()
+                for partner, (old, name) in account_by_partner.items()
                 if partner.commercial_partner_id != old
                 and partner in (old, partner.commercial_partner_id)
             ]

@@ -31,68 +31,76 @@ class ResPartner(models.Model):
     # === CRUD METHODS === #
 
     def write(self, vals):
-        before = self._get_accounts_to_keep(vals)
+        self._leave_mirrored_values(vals)
+        kept = self._get_accounts_to_keep(vals)
         result = super().write(vals)
-        self._check_not_moved(before)
+        moved = self.filtered(
+            lambda partner: (
+                partner.commercial_partner_id != kept.get(partner, partner)
+                and partner in kept
+            )
+        )
+        if moved:
+            raise moved._get_move_error()
         return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billing_substance(self):
         if not self._can_write_billing_data():
             if kept := self._filtered_billing_substance():
-                raise self._get_move_error(kept)
+                raise kept._get_move_error()
 
     # === BUSINESS METHODS === #
 
     def _get_accounts_to_keep(self, vals):
-        """Return ``{record: account}`` before Sales moves records, else nothing."""
+        """Return ``{record: account}`` of what Sales must leave where it is.
+
+        An account with billing data would take over the terms of another one; a contact
+        with documents would take them along. A plain contact may move.
+        """
         if self._can_write_billing_data() or not set(MOVING_FIELDS) & set(vals):
             return {}
-        return {partner: partner.commercial_partner_id for partner in self}
+        own = self.filtered(lambda partner: partner.commercial_partner_id == partner)
+        billed = own._filtered_billing_substance()
+        billed |= (self - own)._filtered_billing_records()
+        return {partner: partner.commercial_partner_id for partner in billed}
 
-    def _check_not_moved(self, account_by_partner):
-        """Keep billed accounts where they are when Sales moves contacts.
-
-        An account with billing data would take over the terms of another one, or take
-        its own along. A plain contact may move; the walled values that it mirrored from
-        its account stay behind.
-        """
-        moved = self.browse(
-            partner.id
-            for partner, account in account_by_partner.items()
-            if partner.commercial_partner_id != account
-        )
-        if not moved:
-            return
-        own = moved.filtered(lambda partner: account_by_partner[partner] == partner)
-        if kept := own._filtered_billing_substance():
-            raise self._get_move_error(kept)
-        contacts = moved - own
-        if kept := contacts._filtered_billing_records():
-            raise self._get_move_error(kept)
-        contacts.filtered(
-            lambda partner: partner.commercial_partner_id == partner
-        )._clear_mirrored_values()
-
-    def _get_move_error(self, accounts):
+    def _get_move_error(self):
         return AccessError(
             self.env._(
                 "%(accounts)s has billing data or documents: only a %(role)s can move "
                 "it under another account, take it out of one, or delete it. Ask one "
                 "of them: %(people)s.",
-                accounts=", ".join(accounts.mapped("display_name")),
+                accounts=", ".join(self.mapped("name")),
                 role=self.env.ref(GROUP_CLERK).sudo().name,
                 people=self._get_people_of_group(GROUP_CLERK),
             )
         )
 
-    def _clear_mirrored_values(self):
-        """Empty what a contact carried of its former account, in all companies."""
+    def _leave_mirrored_values(self, vals):
+        """Empty what contacts mirror when they become accounts of their own.
+
+        Core keeps it: whoever creates a contact and takes it out of its company would
+        have an account with the terms, the exemption and the payer of that company.
+        """
+        if not set(MOVING_FIELDS) & set(vals):
+            return
+        leaving = self.filtered(
+            lambda partner: (
+                partner.commercial_partner_id != partner
+                and (
+                    vals.get("is_company", partner.is_company)
+                    or not vals.get("parent_id", partner.parent_id)
+                )
+            )
+        )
+        if not leaving:
+            return
         mirrored = set(MIRRORED_FIELDS) & set(self._commercial_fields())
         values = dict.fromkeys(mirrored, False)
         for company in self.env["res.company"].sudo().search([]):
             # Sales may not write them, and they are not the contact's own.
-            self.sudo().with_company(company).write(values)
+            leaving.sudo().with_company(company).write(values)
 
     def _convert_fields_to_values(self, field_names):
         """Override of `base` to mirror an account's values whoever creates a contact.

@@ -1,5 +1,5 @@
 from odoo import models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import AccessError, UserError
 
 from ..models.res_partner_audit import AUDITED_FIELDS
 from ..models.res_partner_wall import GROUP_MANAGER, bare_vat
@@ -109,12 +109,5 @@ class ResPartner(models.Model):
                 ("billing_approver_id", "in", self.ids),
             ]
         )
-        try:
-            (self | referring)._check_bill_to()
-            (self | referring)._check_billing_people()
-        except ValidationError as error:
-            raise UserError(
-                self.env._(
-                    "These cannot be merged as they are. %(why)s", why=error.args[0]
-                )
-            ) from error
+        (self | referring)._check_bill_to()
+        (self | referring)._check_billing_people()
