@@ -9,12 +9,13 @@ ASKED_FIELDS = (
     "billing_product_id",
     "billing_review_required",
 )
-# Pages of core that not every billing manager may open.
+TWO_FACTOR = "crm_billing_handoff.res_users_action_server_no_two_factor"
+# Pages that not every billing manager may open.
 LINK_GROUPS = {
     "base_setup.action_general_configuration": "base.group_system",
     "account.action_account_config": "base.group_system",
     "payment.action_payment_provider": "base.group_system",
-    "crm_billing_handoff.res_users_action_server_no_two_factor": "base.group_erp_manager",
+    TWO_FACTOR: "base.group_erp_manager",
 }
 
 
@@ -29,29 +30,25 @@ class CrmBillingSetup(models.TransientModel):
     )
     billing_responsible_id = fields.Many2one(
         "res.users",
-        compute="_compute_asked",
-        inverse="_inverse_asked",
+        default=lambda self: self._default_asked("billing_responsible_id"),
         domain="[('share', '=', False), ('company_ids', 'in', company_id)]",
         help="Gets the tasks that only Billing can solve.",
     )
     billing_tz = fields.Selection(
         _tz_get,
         string="Billing Time Zone",
-        compute="_compute_asked",
-        inverse="_inverse_asked",
+        default=lambda self: self._default_asked("billing_tz"),
         help="Decides the billing day of accounts that have no zone of their own.",
     )
     billing_product_id = fields.Many2one(
         "product.product",
         string="Product for Deals without Quotation",
-        compute="_compute_asked",
-        inverse="_inverse_asked",
+        default=lambda self: self._default_asked("billing_product_id"),
         domain="[('company_id', 'in', (False, company_id))]",
     )
     billing_review_required = fields.Boolean(
         string="Every draft needs a review",
-        compute="_compute_asked",
-        inverse="_inverse_asked",
+        default=lambda self: self._default_asked("billing_review_required"),
         help="Drafts that differ from quotation or account always need one.",
     )
     checklist = fields.Json(compute="_compute_checklist")
@@ -62,12 +59,32 @@ class CrmBillingSetup(models.TransientModel):
         self.display_name = self.env._("Set-up")
 
     @api.depends("company_id")
-    def _compute_asked(self):
+    def _compute_checklist(self):
         for setup in self:
-            for name in ASKED_FIELDS:
-                setup[name] = setup.company_id.sudo()[name]
+            setup.checklist = [
+                setup._prepare_check(*check) for check in setup._get_checks()
+            ]
 
-    def _inverse_asked(self):
+    # === CRUD METHODS === #
+
+    @api.model
+    def _default_asked(self, name):
+        return self.env.company.sudo()[name]
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        setups = super().create(vals_list)
+        setups._keep_on_company()
+        return setups
+
+    def write(self, vals):
+        result = super().write(vals)
+        self._keep_on_company()
+        return result
+
+    # === BUSINESS METHODS === #
+
+    def _keep_on_company(self):
         for setup in self:
             # The page is the billing manager's, who may not write companies otherwise.
             setup.company_id.sudo().write(
@@ -76,15 +93,6 @@ class CrmBillingSetup(models.TransientModel):
                     for name in ASKED_FIELDS
                 }
             )
-
-    @api.depends("company_id")
-    def _compute_checklist(self):
-        for setup in self:
-            setup.checklist = [
-                setup._prepare_check(*check) for check in setup._get_checks()
-            ]
-
-    # === BUSINESS METHODS === #
 
     def _prepare_check(self, code, name, good, level, text, action):
         """Return one line of the list, with a link for those who may follow it."""
@@ -190,7 +198,7 @@ class CrmBillingSetup(models.TransientModel):
             not unsafe,
             "warn",
             ", ".join(unsafe[:5].mapped("name")) or _("Everybody in Billing has it."),
-            "crm_billing_handoff.res_users_action_server_no_two_factor",
+            TWO_FACTOR,
         )
 
     # === ACTION METHODS === #
