@@ -53,17 +53,23 @@ def stop():
 def _use_given_server():
     """Take the server from ``DATABASE_URL`` or ``PGHOST``; say whether one is given."""
     if url := os.environ.get("DATABASE_URL"):
-        parts = urllib.parse.urlsplit(url)
-        given = {
-            "PGHOST": parts.hostname,
-            "PGPORT": parts.port and str(parts.port),
-            "PGUSER": parts.username,
-            "PGPASSWORD": parts.password,
-        }
-        for name, value in given.items():
-            if value:
-                os.environ[name] = urllib.parse.unquote(value)
+        os.environ.update(_parse(url))
     return bool(os.environ.get("PGHOST"))
+
+
+def _parse(url):
+    """Return the ``PG*`` variables of ``postgresql://user:password@host:port/…``."""
+    parts = urllib.parse.urlsplit(url)
+    login, _, place = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    host, _, port = place.partition(":")
+    given = {"host": host, "port": port, "user": user, "password": password}
+    query = dict(urllib.parse.parse_qsl(parts.query))
+    values = {
+        name: query.get(name) or urllib.parse.unquote(given[name]) for name in given
+    }
+    values["host"] = values["host"] or "/var/run/postgresql"  # libpq's own default
+    return {f"PG{name.upper()}": value for name, value in values.items() if value}
 
 
 def _check():

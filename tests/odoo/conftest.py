@@ -5,15 +5,11 @@ The only place below ``tests/`` that imports odoo.
 """
 
 import os
-import sys
-from pathlib import Path
 
 import psycopg2
 import pytest
 
 from odoo.tests.common import BaseCase
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "setup"))
 
 from lib import databases, server
 
