@@ -20,3 +20,4 @@ from . import account_move_review
 from . import account_move_send
 from . import crm_lead
 from . import crm_lead_readiness
+from . import billing_machine_fields

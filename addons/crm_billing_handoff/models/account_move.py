@@ -81,6 +81,14 @@ class AccountMove(models.Model):
             return None
         return super().message_post_with_source(source_ref, **kwargs)
 
+    def _message_auto_subscribe(self, updated_values, followers_existing_policy="skip"):
+        """Override of `mail` to subscribe salespeople of a batch in `_note_origin`."""
+        if self.env.context.get("billing_from_handoff"):
+            return True
+        return super()._message_auto_subscribe(
+            updated_values, followers_existing_policy=followers_existing_policy
+        )
+
     # === ACTION METHODS === #
 
     @api.model
@@ -141,9 +149,18 @@ class AccountMove(models.Model):
         return weights
 
     def _note_origin(self):
-        """Write where the drafts came from, in one batch."""
+        """Write where the drafts came from, and subscribe their salespeople, in batch.
+
+        Salespeople follow the invoice as in core, but get no mail for each draft.
+        """
         if not self:
             return
+        silent = self.with_context(mail_auto_subscribe_no_notify=True)
+        groups = silent.grouped(lambda move: (move.invoice_user_id, move.team_id))
+        for (user, team), moves in groups.items():
+            moves._message_auto_subscribe(
+                {"invoice_user_id": user.id, "team_id": team.id}
+            )
         bodies = {}
         for move in self:
             links = Markup(", ").join(

@@ -6,10 +6,12 @@ import psycopg2
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 _logger = logging.getLogger(__name__)
 
 CHUNK_SIZE = 100
+WAKE_KEY = "crm.billing.handoff.wake"
 ACTIVITY_BLOCKED = "crm_billing_handoff.mail_activity_type_blocked"
 ACTIVITY_BILLING = "crm_billing_handoff.mail_activity_type_billing"
 
@@ -51,18 +53,31 @@ class CrmBillingHandoff(models.Model):
         readonly=True,
         index=True,
     )
+    # Computed and given at once by the queue, so that winning computes nothing.
     user_id = fields.Many2one(
-        "res.users", related="lead_id.user_id", store=True, precompute=True, index=True
+        "res.users",
+        string="Salesperson",
+        compute="_compute_from_lead",
+        store=True,
+        precompute=True,
+        readonly=False,
+        index=True,
     )
     team_id = fields.Many2one(
-        "crm.team", related="lead_id.team_id", store=True, precompute=True
+        "crm.team",
+        string="Sales Team",
+        compute="_compute_from_lead",
+        store=True,
+        precompute=True,
+        readonly=False,
     )
     account_id = fields.Many2one(
         "res.partner",
         string="Account",
-        compute="_compute_account_id",
+        compute="_compute_from_lead",
         store=True,
         precompute=True,
+        readonly=False,
         index="btree_not_null",
     )
     bill_to_id = fields.Many2one(
@@ -80,6 +95,8 @@ class CrmBillingHandoff(models.Model):
         "res.partner",
         compute="_compute_payer_id",
         store=True,
+        precompute=True,
+        readonly=False,
         index="btree_not_null",
         help="The account that pays, by the order of precedence.",
     )
@@ -92,13 +109,14 @@ class CrmBillingHandoff(models.Model):
         ],
         compute="_compute_payer_id",
         store=True,
+        precompute=True,
+        readonly=False,
     )
     order_id = fields.Many2one(
         "sale.order",
         string="Quotation",
         index="btree_not_null",
         check_company=True,
-        tracking=True,
         domain="[('opportunity_id', '=', lead_id), ('state', '!=', 'cancel')]",
         help="What the draft is made from. Choose it here if the deal has several.",
     )
@@ -114,7 +132,9 @@ class CrmBillingHandoff(models.Model):
     )
     currency_id = fields.Many2one(related="company_id.currency_id")
     won_date = fields.Datetime(related="lead_id.date_closed", string="Won On")
-    expected_revenue = fields.Monetary(related="lead_id.expected_revenue")
+    expected_revenue = fields.Monetary(
+        related="lead_id.expected_revenue", tracking=False
+    )
     billing_state = fields.Selection(related="lead_id.billing_state")
     readiness = fields.Json(compute="_compute_readiness")
 
@@ -132,10 +152,17 @@ class CrmBillingHandoff(models.Model):
             # The deal's name is what the accountant, who cannot open deals, knows it by.
             handoff.display_name = handoff.lead_id.sudo().name or ""
 
-    @api.depends("lead_id.partner_id.commercial_partner_id")
-    def _compute_account_id(self):
+    @api.depends(
+        "lead_id.user_id",
+        "lead_id.team_id",
+        "lead_id.partner_id.commercial_partner_id",
+    )
+    def _compute_from_lead(self):
         for handoff in self:
-            handoff.account_id = handoff.lead_id.partner_id.commercial_partner_id
+            lead = handoff.lead_id
+            handoff.user_id = lead.user_id
+            handoff.team_id = lead.team_id
+            handoff.account_id = lead.partner_id.commercial_partner_id
 
     @api.depends(
         "bill_to_id",
@@ -146,9 +173,8 @@ class CrmBillingHandoff(models.Model):
     )
     def _compute_payer_id(self):
         for handoff in self:
-            source, payer = handoff._get_payer_and_source(
-                handoff.lead_id._get_billing_orders(handoff.order_id)[:1]
-            )
+            orders = handoff.lead_id._get_billing_orders(handoff.order_id)
+            source, payer = handoff._get_payer_and_source(orders)
             handoff.payer_id = payer
             handoff.payer_source = source or "buyer"
 
@@ -159,8 +185,13 @@ class CrmBillingHandoff(models.Model):
         for handoff in self:
             handoff.readiness = gaps.get(handoff.lead_id, []) if handoff in live else []
 
-    def _get_payer_and_source(self, order):
-        """Return ``(source, payer)`` by precedence: here, quotation, account, buyer."""
+    def _get_payer_and_source(self, orders):
+        """Return ``(source, payer)`` by precedence: here, quotation, account, buyer.
+
+        Of several orders the first one that names another payer counts.
+        """
+        # Iterating keeps the prefetch of a whole chunk, slicing would lose it.
+        order = next(iter(orders), orders)
         account = self.account_id
         invoiced = order.partner_invoice_id.commercial_partner_id
         # What a quotation proposes by itself, buyer or payer, is no choice of another.
@@ -175,7 +206,14 @@ class CrmBillingHandoff(models.Model):
     def write(self, vals):
         result = super().write(vals)
         if {"bill_to_id", "order_id"} & set(vals):
-            self._wake(Domain("id", "in", self.ids))
+            blocked = self.filtered(lambda handoff: handoff.state == "blocked")
+            if blocked:
+                self._wake(Domain("id", "in", blocked.ids))
+        if "order_id" in vals and not self.env.context.get("tracking_disable"):
+            # Not tracked: the job fills it for each deal, and needs no message for that.
+            order = self.env["sale.order"].browse(vals["order_id"])
+            body = self.env._("To be billed: %(order)s", order=order.name or "")
+            self._message_log_batch(bodies={handoff.id: body for handoff in self})
         return result
 
     @api.ondelete(at_uninstall=False)
@@ -245,29 +283,76 @@ class CrmBillingHandoff(models.Model):
     def _queue(self, leads):
         """Queue newly won ``leads``: one live row each, the work is the job's.
 
+        Winning waits for this, so it reads what it needs in one query.
+
         :return: the new rows
         """
-        live = self.search([("lead_id", "in", leads.ids), ("state", "!=", "cancelled")])
+        facts = self._get_queue_facts(leads)
+        live = self.browse(fact["handoff_id"] for fact in facts if fact["handoff_id"])
         live._welcome_back()
-        new = leads - live.lead_id
+        new = [fact for fact in facts if not fact["handoff_id"]]
         if not new:
             return self.browse()
         limit = self.env.company.billing_bulk_win_limit
         held = bool(limit) and len(new) > limit
-        handoffs = self.with_context(
-            tracking_disable=True, mail_create_nolog=True, mail_create_nosubscribe=True
-        ).create([self._prepare_handoff(lead, held) for lead in new])
+        queued = leads.browse(fact["lead_id"] for fact in new)
+        plain = queued._filtered_without_billing()
+        plain._show_queued("blocked" if held else "waiting")
+        with plain._protecting_billing_state():
+            handoffs = self.with_context(
+                tracking_disable=True,
+                mail_create_nolog=True,
+                mail_create_nosubscribe=True,
+            ).create([self._prepare_handoff(fact, held) for fact in new])
+        self._forget_waking(queued)
         self._trigger_job()
         return handoffs
 
     @api.model
-    def _prepare_handoff(self, lead, held):
+    def _get_queue_facts(self, leads):
+        """Return a dict a lead: its live handoff, company, owner, account and payer.
+
+        A deal without company takes the team's, else its owner's (B3). The payer is the
+        account's; what a quotation says is looked at when the handoff is processed.
+        """
+        leads.flush_recordset()
+        self.flush_model(["lead_id", "state"])
+        self.env["res.partner"].flush_model(["commercial_partner_id", "bill_to_id"])
+        return self.env.execute_query_dict(
+            SQL(
+                """
+                SELECT lead.id AS lead_id, handoff.id AS handoff_id,
+                       COALESCE(lead.company_id, team.company_id, owner.company_id)
+                           AS company_id,
+                       lead.user_id, lead.team_id,
+                       partner.commercial_partner_id AS account_id,
+                       payer.commercial_partner_id AS payer_id
+                  FROM crm_lead lead
+             LEFT JOIN crm_team team ON team.id = lead.team_id
+             LEFT JOIN res_users owner ON owner.id = lead.user_id
+             LEFT JOIN res_partner partner ON partner.id = lead.partner_id
+             LEFT JOIN res_partner account
+                    ON account.id = partner.commercial_partner_id
+             LEFT JOIN res_partner payer ON payer.id = account.bill_to_id
+             LEFT JOIN crm_billing_handoff handoff
+                    ON handoff.lead_id = lead.id AND handoff.state != 'cancelled'
+                 WHERE lead.id IN %s
+              ORDER BY lead.id
+                """,
+                tuple(leads.ids),
+            )
+        )
+
+    @api.model
+    def _prepare_handoff(self, fact, held):
         vals = {
-            "lead_id": lead.id,
-            "company_id": lead._get_billing_company().id,
-            "user_id": lead.user_id.id,
-            "team_id": lead.team_id.id,
-            "account_id": lead.partner_id.commercial_partner_id.id,
+            "lead_id": fact["lead_id"],
+            "company_id": fact["company_id"] or self.env.company.id,
+            "user_id": fact["user_id"],
+            "team_id": fact["team_id"],
+            "account_id": fact["account_id"],
+            "payer_id": fact["payer_id"] or fact["account_id"],
+            "payer_source": "account" if fact["payer_id"] else "buyer",
         }
         if held:
             vals |= {
@@ -283,12 +368,13 @@ class CrmBillingHandoff(models.Model):
     @api.model
     def _trigger_job(self):
         """Wake the job right after this transaction."""
-        cron = self.env.ref(
-            "crm_billing_handoff.ir_cron_process_handoffs", raise_if_not_found=False
-        )
+        data = self.env["ir.model.data"]
+        cron_id = data._xmlid_to_res_id("crm_billing_handoff.ir_cron_process_handoffs")
+        # Everybody who wins a deal may wake the job, nobody may write it. One query
+        # tells whether it is there and active; a deleted job must not stop a win.
+        cron = self.env["ir.cron"].sudo().search_fetch([("id", "=", cron_id)], ["active"])
         if cron:
-            # Everybody who wins a deal may wake the job, nobody may write it.
-            cron.sudo()._trigger()
+            cron._trigger()
 
     def _cancel_or_keep(self):
         """Follow deals that are no longer won.
@@ -333,20 +419,29 @@ class CrmBillingHandoff(models.Model):
 
         :param field: ``partner``, ``order`` or ``lead``
         """
-        data = self.env.cr.precommit.data.setdefault("crm.billing.handoff.wake", {})
+        data = self.env.cr.precommit.data.setdefault(WAKE_KEY, defaultdict(set))
         if not data:
             self.env.cr.precommit.add(self.sudo()._wake_collected)
-        data.setdefault(field, set()).update(ids)
+        data[field].update(ids)
+
+    @api.model
+    def _forget_waking(self, leads):
+        """Spare the deals that were queued just now: nothing of them is blocked."""
+        data = self.env.cr.precommit.data.setdefault(WAKE_KEY, defaultdict(set))
+        if not data:
+            self.env.cr.precommit.add(self.sudo()._wake_collected)
+        data["queued"].update(leads.ids)
 
     @api.model
     def _wake_collected(self):
-        data = self.env.cr.precommit.data.pop("crm.billing.handoff.wake", {})
+        data = self.env.cr.precommit.data.pop(WAKE_KEY, {})
+        lead_ids = data.get("lead", set()) - data.get("queued", set())
+        if not (lead_ids or data.get("partner") or data.get("order")):
+            return
         partners = self.env["res.partner"].browse(data.get("partner", ())).exists()
         accounts = partners.commercial_partner_id.ids
-        leads = [
-            *data.get("lead", ()),
-            *self.env["sale.order"].browse(data.get("order", ())).opportunity_id.ids,
-        ]
+        orders = self.env["sale.order"].browse(data.get("order", ())).exists()
+        leads = [*lead_ids, *orders.opportunity_id.ids]
         self._wake(
             Domain("account_id", "in", accounts)
             | Domain("payer_id", "in", accounts)
@@ -433,6 +528,7 @@ class CrmBillingHandoff(models.Model):
         lost = todo.filtered(lambda handoff: handoff.lead_id.won_status != "won")
         lost._cancel_or_keep()
         todo -= lost
+        todo._follow_orders()
         gaps_by_lead = todo.lead_id._get_billing_gaps()
         blocked = defaultdict(self.browse)
         ready = self.browse()
@@ -452,6 +548,16 @@ class CrmBillingHandoff(models.Model):
         if ready:
             ready._make_drafts()
             ready._set_done()
+
+    def _follow_orders(self):
+        """Take company and payer from the quotations, which queueing did not look at."""
+        self.lead_id._prefetch_for_billing()
+        for handoff in self:
+            orders = handoff.lead_id._get_billing_orders(handoff.order_id)
+            if not handoff.lead_id.company_id and len(orders.company_id) == 1:
+                if handoff.company_id != orders.company_id:
+                    handoff.company_id = orders.company_id
+        self._compute_payer_id()
 
     def _set_state(self, state, **vals):
         values = {"state": state, "to_recheck": False, "is_held": False, **vals}

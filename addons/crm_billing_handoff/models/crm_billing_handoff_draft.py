@@ -43,11 +43,14 @@ class CrmBillingHandoff(models.Model):
         """Make drafts of deals without quotation, from the amounts on the deal."""
         if not self:
             return self.env["account.move"]
-        return self.env["account.move"].with_context(
+        drafts = self.env["account.move"].with_context(
+            billing_from_handoff=True,
             default_move_type="out_invoice",
             mail_create_nolog=True,
             mail_create_nosubscribe=True,
-        ).create([handoff._prepare_draft() for handoff in self])
+        )
+        moves = drafts.create([handoff._prepare_draft() for handoff in self])
+        return moves.with_context(billing_from_handoff=False)
 
     def _prepare_draft(self):
         """Return the values of a draft from the deal's expected revenue."""
@@ -131,9 +134,10 @@ class CrmBillingHandoff(models.Model):
         The address that a quotation proposes by itself is no choice; who receives
         invoices then follows the account, also if it was named later.
         """
-        chosen = order.partner_invoice_id
+        chosen, receiver = order.partner_invoice_id, payer._get_billing_address()
         if chosen.commercial_partner_id != payer:
-            return payer._get_billing_address()
-        proposed = payer | payer.browse(payer.address_get(["invoice"])["invoice"])
-        proposed |= order.partner_id
-        return payer._get_billing_address() if chosen in proposed else chosen
+            return receiver
+        if chosen in receiver | payer | order.partner_id:
+            return receiver
+        proposed = payer.browse(payer.address_get(["invoice"])["invoice"])
+        return receiver if chosen == proposed else chosen

@@ -147,6 +147,26 @@ class CrmLead(models.Model):
             lead.billing_amount_due = sum(float(due) for _total, due in shares)
             lead.billing_as_of = now
 
+    def _protecting_billing_state(self):
+        """Return a context manager that keeps the status of the deals as it is."""
+        names = ("billing_state", "billing_as_of", "billing_payment_blocked")
+        names += ("billing_currency_id", "billing_amount_invoiced", "billing_amount_due")
+        return self.env.protecting([self._fields[name] for name in names], self)
+
+    def _filtered_without_billing(self):
+        """Return the deals that show no billing, or nothing but the queue."""
+        return self.filtered(lambda lead: lead.billing_state in ("none", "waiting"))
+
+    def _show_queued(self, state):
+        """Show that deals without any billing are queued, without computing it.
+
+        Called before core flushes the win, so that it rides on the same update.
+        """
+        with self._protecting_billing_state():
+            for lead in self:
+                lead.billing_state = state
+                lead.billing_as_of = fields.Datetime.now()
+
     def _get_share(self, move, currency):
         """Return the deal's ``(total, residual)`` of an invoice, in ``currency``."""
         step = Decimal(str(move.company_currency_id.rounding)).normalize()
@@ -216,7 +236,6 @@ class CrmLead(models.Model):
         deals are flushed first, so that two people who win one deal meet at its row,
         where the second one is retried, and not at the unique index.
         """
-        result = super()._handle_won_lost(old_status_by_lead, new_status_by_lead)
 
         def is_won(status_by_lead, lead):
             return status_by_lead.get(lead.id, {}).get("is_won", False)
@@ -229,10 +248,13 @@ class CrmLead(models.Model):
             lambda lead: is_won(old_status_by_lead, lead)
             and not is_won(new_status_by_lead, lead)
         )
+        won._check_billing_before_win()
+        won.filtered(lambda lead: lead.type == "lead").type = "opportunity"
+        # Shown before core writes the win, so that it rides on the same update.
+        won._filtered_without_billing()._show_queued("waiting")
+        result = super()._handle_won_lost(old_status_by_lead, new_status_by_lead)
         # The queue belongs to nobody: whoever may win a deal may fill it.
         if won:
-            won._check_billing_before_win()
-            won.filtered(lambda lead: lead.type == "lead").type = "opportunity"
             won.flush_recordset()
             self.env["crm.billing.handoff"].sudo()._queue(won.sudo())
         if left:

@@ -7,6 +7,14 @@ from odoo.tools import float_compare
 from .crm_billing_readiness_rule import Subject
 
 
+def _saved(records):
+    """Return what is in the database behind records of a form that is being edited.
+
+    Records that are in the database are returned as they are, with their prefetch.
+    """
+    return records if all(records._ids) else records._origin or records
+
+
 class CrmLead(models.Model):
     """What stands between a deal and its invoice, seen before and after winning."""
 
@@ -37,7 +45,9 @@ class CrmLead(models.Model):
     def _check_billing_before_win(self):
         """Refuse winning while something blocks billing, where a company wants that."""
         strict = self.filtered(
-            lambda lead: lead._get_billing_company().billing_refuse_win
+            lambda lead: (
+                lead.company_id or lead.team_id.company_id or self.env.company
+            ).billing_refuse_win
         )
         if not strict:
             return
@@ -91,6 +101,7 @@ class CrmLead(models.Model):
         if not self:
             return {}
         leads = self.sudo()
+        leads._prefetch_for_billing()
         subjects = [lead._get_billing_subject() for lead in leads]
         for lead, subject in zip(leads, subjects, strict=True):
             lead._add_obstacles(subject)
@@ -101,25 +112,29 @@ class CrmLead(models.Model):
             for lead, subject in zip(self, subjects, strict=True)
         }
 
+    def _prefetch_for_billing(self):
+        """Read for the whole chunk what each deal is going to look at by itself.
+
+        A filtered recordset forgets with whom it was read: without this, each deal
+        would read its own orders, lines and addresses.
+        """
+        orders = self.order_ids
+        orders.partner_invoice_id.mapped("commercial_partner_id")
+        orders.order_line.product_id.mapped("invoice_policy")
+
     def _get_billing_subject(self):
         handoff = self.billing_handoff_id
         orders = self._get_billing_orders(handoff.order_id)
         account = self.partner_id.commercial_partner_id
-        if handoff:
-            payer = handoff._get_payer_and_source(orders[:1])[1]
-        else:
-            payer = (
-                self.env["crm.billing.handoff"]
-                .new({"lead_id": self.id})
-                ._get_payer_and_source(orders[:1])[1]
-            )
-        company = handoff.company_id or self._get_billing_company()
+        payer = (handoff or handoff.new({"lead_id": self.id}))._get_payer_and_source(
+            orders
+        )[1]
         return Subject(
-            company=company,
-            lead=self._origin or self,
-            account=account._origin or account,
-            payer=payer._origin or payer,
-            orders=orders._origin or orders,
+            company=handoff.company_id or self._get_billing_company(),
+            lead=_saved(self),
+            account=_saved(account),
+            payer=_saved(payer),
+            orders=_saved(orders),
         )
 
     # What no rule can express: the shape of the deal itself.

@@ -58,6 +58,7 @@ class ResPartner(models.Model):
 
     is_legal_name_locked = fields.Boolean(compute="_compute_set_once_locks")
     is_vat_locked = fields.Boolean(compute="_compute_set_once_locks")
+    is_billing_visible = fields.Boolean(compute="_compute_is_billing_visible")
 
     # === COMPUTE METHODS === #
 
@@ -70,6 +71,19 @@ class ResPartner(models.Model):
             partner.is_legal_name_locked = walled and bool(stored.legal_name)
             partner.is_vat_locked = walled and bool(stored.vat)
 
+    @api.depends_context("company", "uid")
+    def _compute_billing_open_balance(self):
+        """Override to show a salesperson what own accounts owe, not all of them."""
+        visible = self._filtered_billing_visible()
+        super(ResPartner, visible)._compute_billing_open_balance()
+        (self - visible).billing_open_balance = 0.0
+
+    @api.depends_context("uid")
+    def _compute_is_billing_visible(self):
+        visible = self._filtered_billing_visible()
+        for partner in self:
+            partner.is_billing_visible = partner in visible
+
     # === CRUD METHODS === #
 
     @api.model_create_multi
@@ -81,6 +95,42 @@ class ResPartner(models.Model):
         self._check_walled_names(vals)
         self._check_billing_wall(vals)
         return super().write(vals)
+
+    # === BUSINESS METHODS - WHO SEES === #
+
+    def _filtered_billing_visible(self):
+        """Return the records whose balance the user may see.
+
+        Billing, accounting and who sees all deals see all; a salesperson sees the own
+        accounts and those of own deals.
+        """
+        if self.env.su or self.env.user.has_groups(
+            "account.group_account_invoice,account.group_account_readonly,"
+            "sales_team.group_sale_salesman_all_leads"
+        ):
+            return self
+        own = self.filtered(
+            lambda partner: (
+                self.env.user
+                in (partner.user_id | partner.commercial_partner_id.user_id)
+            )
+        )
+        if own == self or not self.env["crm.lead"].has_access("read"):
+            return own
+        leads = self.env["crm.lead"].search(
+            [
+                ("user_id", "=", self.env.uid),
+                (
+                    "partner_id.commercial_partner_id",
+                    "in",
+                    self.commercial_partner_id.ids,
+                ),
+            ]
+        )
+        accounts = leads.partner_id.commercial_partner_id
+        return own | self.filtered(
+            lambda partner: partner.commercial_partner_id in accounts
+        )
 
     # === BUSINESS METHODS - THE WALL === #
 

@@ -90,12 +90,34 @@ class SaleOrder(models.Model):
 
         :param grouped: one invoice an order; else core's own grouping
         """
-        return self.with_context(
-            billing_from_handoff=True,
+        self.order_line.invoice_lines.fetch(["is_downpayment"])
+        moves = self.with_context(
+            billing_from_handoff=self._get_draft_defaults(),
             raise_if_nothing_to_invoice=False,
             mail_create_nolog=True,
             mail_create_nosubscribe=True,
         )._create_invoices(grouped=grouped)
+        return moves.with_context(billing_from_handoff=False)
+
+    def _get_draft_defaults(self):
+        """Return what core would look up once a draft or a line, looked up once.
+
+        The sales journal of each company and currency, and whether there is any analytic
+        distribution model that could apply to a line.
+        """
+        journals = {}
+        for order in self:
+            key = (order.company_id.id, order.currency_id.id)
+            if key not in journals and not order.journal_id:
+                draft = self.env["account.move"].with_company(order.company_id)
+                draft = draft.with_context(default_move_type="out_invoice")
+                draft = draft.new({"currency_id": order.currency_id.id})
+                journals[key] = draft._search_default_journal().id
+        models = self.env["account.analytic.distribution.model"].sudo()
+        return {
+            "journals": journals,
+            "has_analytic_models": bool(models.search_count([], limit=1)),
+        }
 
     def _create_invoices(self, grouped=False, final=False, date=None):
         """Override of `sale` to leave the billing of handed off deals to Billing."""
@@ -135,11 +157,22 @@ class SaleOrder(models.Model):
         handoff = lead.sudo().billing_handoff_id
         if handoff:
             vals |= handoff._prepare_draft_header(self)
+        if defaults := self.env.context.get("billing_from_handoff"):
+            key = (self.company_id.id, self.currency_id.id)
+            vals.setdefault("journal_id", defaults["journals"].get(key))
         return vals
 
 
 class SaleOrderLine(models.Model):
     _inherit = "sale.order.line"
+
+    def _prepare_invoice_line(self, **optional_values):
+        """Override of `sale` to spare a search a line where no analytic model exists."""
+        vals = super()._prepare_invoice_line(**optional_values)
+        defaults = self.env.context.get("billing_from_handoff")
+        if defaults and not defaults["has_analytic_models"]:
+            vals.setdefault("analytic_distribution", False)
+        return vals
 
     def write(self, vals):
         result = super().write(vals)

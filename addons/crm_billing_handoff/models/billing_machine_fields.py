@@ -1,0 +1,166 @@
+"""Fields that the flow writes and nobody else: states, links and review stamps.
+
+``readonly=True`` locks a field in the form only: over RPC, by import or with a default
+value anybody with write access could set it, and so fake a review, hide an invoice from
+its deal or take a deal out of the queue.
+"""
+
+from odoo import api, models
+from odoo.exceptions import AccessError
+
+from .crm_billing_event import Cause
+
+# Under the context key ``billing_flow``: core code that we call as the user may go on.
+# A call from outside can name the key, but cannot carry this very object.
+FLOW = Cause("flow")
+
+LEAD_FIELDS = (
+    "billing_handoff_ids",
+    "billing_move_ids",
+    "billing_state",
+    "billing_payment_blocked",
+    "billing_currency_id",
+    "billing_amount_invoiced",
+    "billing_amount_due",
+    "billing_as_of",
+)
+HANDOFF_FIELDS = (
+    "lead_id",
+    "company_id",
+    "state",
+    "user_id",
+    "team_id",
+    "account_id",
+    "payer_id",
+    "payer_source",
+    "order_ids",
+    "move_ids",
+    "missing",
+    "billing_error",
+    "to_recheck",
+    "is_held",
+    "won_date",
+    "expected_revenue",
+    "billing_state",
+)
+MOVE_FIELDS = (
+    "opportunity_ids",
+    "billing_reviewed_uid",
+    "billing_reviewed_at",
+    "billing_review_digest",
+)
+
+
+class CrmBillingMachineFields(models.AbstractModel):
+    """Mixin: the fields of :meth:`_get_machine_fields` are the flow's alone."""
+
+    _name = "crm.billing.machine.fields"
+    _description = "Fields Written by the Billing Flow"
+
+    @api.model
+    def _get_machine_fields(self):
+        return ()
+
+    @api.model
+    def _is_billing_flow(self):
+        return self.env.su or self.env.context.get("billing_flow") is FLOW
+
+    @api.model
+    def _has_field_access(self, field, operation):
+        """Override of `base` to keep hands off what the flow writes."""
+        if (
+            operation == "write"
+            and field.name in self._get_machine_fields()
+            and not self._is_billing_flow()
+        ):
+            return False
+        return super()._has_field_access(field, operation)
+
+    @api.model
+    def _check_field_access(self, field, operation):
+        """Override of `base` to say why a field cannot be written."""
+        if (
+            operation == "write"
+            and field.name in self._get_machine_fields()
+            and not self._is_billing_flow()
+        ):
+            raise AccessError(
+                self.env._(
+                    "%(field)s of %(model)s follows from the billing flow and is not "
+                    "written by hand. Change what it follows from: the deal, the "
+                    "quotation, the account or the invoice.",
+                    field=field.get_description(self.env, ["string"])["string"],
+                    model=self._description,
+                )
+            )
+        return super()._check_field_access(field, operation)
+
+
+class CrmLead(models.Model):
+    _name = "crm.lead"
+    _inherit = ["crm.lead", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return LEAD_FIELDS
+
+    def _merge_opportunity(self, *args, **kwargs):
+        """Override of `crm` to let a merge carry the invoices of all merged deals."""
+        return super(CrmLead, self.with_context(billing_flow=FLOW))._merge_opportunity(
+            *args, **kwargs
+        )
+
+
+class CrmBillingHandoff(models.Model):
+    _name = "crm.billing.handoff"
+    _inherit = ["crm.billing.handoff", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return HANDOFF_FIELDS
+
+
+class AccountMove(models.Model):
+    _name = "account.move"
+    _inherit = ["account.move", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return MOVE_FIELDS
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Override of `account` to link the deals with the hand of the flow.
+
+        An accountant credits invoices of deals without being able to read them.
+        """
+        if self.env.su or not self._is_billing_flow():
+            return super().create(vals_list)
+        vals_list = [dict(vals) for vals in vals_list]
+        links = [vals.pop("opportunity_ids", None) for vals in vals_list]
+        moves = super().create(vals_list)
+        for move, link in zip(moves.sudo(), links, strict=True):
+            if link:
+                move.opportunity_ids = link
+        return moves
+
+    def write(self, vals):
+        """Override of `account` to keep a draft in the review once it is there."""
+        if not vals.get("is_billing_review", True) and not self._is_billing_flow():
+            if any(self.mapped("is_billing_review")):
+                raise AccessError(
+                    self.env._(
+                        "A draft of Billing does not leave the review by hand. Correct "
+                        "it, or delete it."
+                    )
+                )
+        return super().write(vals)
+
+    def _reverse_moves(self, default_values_list=None, cancel=False):
+        """Override of `account` to let a credit note carry the deal."""
+        flow = self.with_context(billing_flow=FLOW)
+        return super(AccountMove, flow)._reverse_moves(default_values_list, cancel)
+
+    def _set_reviewed(self):
+        """Stamp the review, with the hand of the flow and the name of the person."""
+        return super(AccountMove, self.with_context(billing_flow=FLOW))._set_reviewed()
