@@ -5,3 +5,5 @@ from . import test_account
 from . import test_audit_log
 from . import test_tours
 from . import test_views
+from . import test_access
+from . import test_machine_fields

@@ -59,3 +59,37 @@ class WallCommon(RefusalCommon):
 
     def _as(self, user):
         return self.env["res.partner"].with_user(user)
+
+
+class AccessCommon(RefusalCommon):
+    """Two won deals with drafts, of two salespeople."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.other_seller = cls.users["other_seller"]
+        cls.accountant = cls.users["accountant"]
+        cls.portal = new_test_user(
+            cls.env, login="billing_portal", groups="base.group_portal"
+        )
+        cls.public = cls.env.ref("base.public_user")
+        cls.foreign_account = cls._create_account(
+            "Contoso", user_id=cls.other_seller.id
+        )
+        cls.deal, cls.order = cls._create_won_deal(cls.account, cls.seller)
+        cls.foreign_deal, cls.foreign_order = cls._create_won_deal(
+            cls.foreign_account, cls.other_seller
+        )
+        cls.handoff = cls.deal.billing_handoff_ids
+        cls.foreign_handoff = cls.foreign_deal.billing_handoff_ids
+        (cls.handoff | cls.foreign_handoff)._process_or_bisect()
+        cls.draft = cls.handoff.move_ids
+        cls.foreign_draft = cls.foreign_handoff.move_ids
+
+    @classmethod
+    def _create_won_deal(cls, account, user):
+        deal = cls._create_deal(account, user)
+        order = cls._create_quotation(deal, confirm=True)
+        deal.with_user(user).stage_id = cls.won_stage
+        cls.env.flush_all()
+        return deal, order
