@@ -34,11 +34,9 @@ class TestTours(BillingHandoffCommon, HttpCase):
     def test_clerk_reviews_and_sends(self):
         provider = self.env["payment.provider"].search([], limit=1)
         provider.state = "test"
-        deals = self._create_deal() | self._create_deal(self._create_account("Contoso"))
-        for deal in deals:
-            self._create_quotation(deal, price=500.0)
-        drafts = self._win_and_process(deals).move_ids.sorted("id")
-        invoice = deals[0].billing_move_ids
+        invoice, following = (
+            self._win_and_process(deal).move_ids for deal in self._create_two_deals()
+        )
         invoice.invoice_line_ids.quantity = 0.5
 
         self.start_tour(
@@ -46,7 +44,7 @@ class TestTours(BillingHandoffCommon, HttpCase):
         )
 
         self.assertRecordValues(
-            drafts.sorted(lambda move: move != invoice),
+            invoice | following,
             [
                 {"state": "posted", "billing_reviewed_uid": self.clerk.id},
                 {"state": "draft", "billing_reviewed_uid": False},
@@ -58,6 +56,7 @@ class TestTours(BillingHandoffCommon, HttpCase):
             lambda message: contact in message.partner_ids
         )
         self.assertEqual(len(mail), 1)
+        self.assertIn("PO-4711", mail.subject)
         self.assertIn("/my/invoices/", mail.body)
         self.assertIn("access_token", mail.body)
         text = self._read_printed(invoice)
@@ -97,6 +96,12 @@ class TestTours(BillingHandoffCommon, HttpCase):
         self.assertEqual(rule.field_path, "website")
         deal.invalidate_recordset()
         self.assertEqual(deal.billing_gap_count, 1)
+
+    def _create_two_deals(self):
+        for account in (self.account, self._create_account("Contoso")):
+            deal = self._create_deal(account)
+            self._create_quotation(deal, price=500.0)
+            yield deal
 
     def _read_printed(self, invoice):
         """Return the words of the invoice as its PDF is made from, in one line."""
