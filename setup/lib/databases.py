@@ -168,13 +168,19 @@ def _core_layer(demo, extra):
 
 def _addons_layer(demo, extra):
     core = _core_layer(demo, extra)
-    name = _name("ours", demo, core, addons_digest())
+    while True:
+        digest = addons_digest()
+        name = _name("ours", demo, core, digest)
 
-    def build():
-        copy(core, name)
-        install(name, sorted(manifests()), demo)
+        def build(name=name):
+            copy(core, name)
+            install(name, sorted(manifests()), demo)
 
-    return _make(name, "installing our addons (after each change of them)", build)
+        _make(name, "installing our addons (after each change of them)", build)
+        if addons_digest() == digest:
+            return name
+        mark(name, "stale")
+        say.step("the addons have changed meanwhile, once more")
 
 
 def _make(name, what, build):

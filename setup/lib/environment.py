@@ -128,7 +128,7 @@ def _find_python():
             return candidate
     raise say.Trouble(
         "Python 3.10, 3.11 or 3.12 is needed: install python3.11 with python3.11-venv,"
-        " or set PYTHON to the path of one"
+        " or set PYTHON to the path of one (pyenv and uv can fetch it)"
     )
 
 
