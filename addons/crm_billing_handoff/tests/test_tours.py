@@ -60,7 +60,12 @@ class TestTours(BillingHandoffCommon, HttpCase):
         self.assertIn("/my/invoices/", mail.body)
         self.assertIn("access_token", mail.body)
         text = self._read_printed(invoice)
-        for words in ("Fabrikam Trading Ltd", "PO-4711", contact.name, "250.00"):
+        for words in (
+            "Fabrikam Trading Ltd",
+            "PO Number PO-4711",
+            contact.name,
+            "250.00",
+        ):
             self.assertIn(words, text)
 
     def test_paid_is_seen_by_the_salesperson(self):

@@ -139,7 +139,7 @@ class TestViews(BillingHandoffCommon):
 
     def _open_action(self, action, user):
         model = self.env[action["res_model"]].with_user(user)
-        model = model.with_context(self._get_context(action))
+        model = model.with_context(**self._get_context(action))
         views = action.get("views") or [
             (False, kind) for kind in action["view_mode"].split(",")
         ]
