@@ -119,6 +119,14 @@ class CrmBillingHandoff(models.Model):
     def _get_machine_fields(self):
         return HANDOFF_FIELDS
 
+    def _check_can_process(self):
+        """Override to keep also Billing to the companies it works in.
+
+        The flow goes on as superuser: nothing after this looks at the record rules.
+        """
+        super()._check_can_process()
+        self.check_access("read")
+
 
 class AccountMove(models.Model):
     _name = "account.move"

@@ -7,3 +7,4 @@ from . import test_tours
 from . import test_views
 from . import test_access
 from . import test_machine_fields
+from . import test_multi_company
