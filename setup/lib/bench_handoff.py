@@ -144,11 +144,11 @@ def run(env, count, warm=False):
     if not warm:
         env.cr.commit()
     user = env.ref("base.user_admin")
-    with Meter(env) as win:
+    with Meter(env, commit=not warm) as win:
         leads.with_user(user).action_set_won()
     if not warm:
         env.invalidate_all()
-    with Meter(env) as bill:
+    with Meter(env, commit=not warm) as bill:
         if "crm.billing.handoff" in env and warm:
             leads.billing_handoff_ids.with_user(user).action_process()
         elif "crm.billing.handoff" in env:

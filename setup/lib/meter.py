@@ -4,16 +4,24 @@ import time
 
 
 class Meter:
-    """Count what happens inside the ``with`` block, up to and with the commit."""
+    """Count what happens inside the ``with`` block, its end of transaction included.
 
-    def __init__(self, env):
-        self._cr = env.cr
+    :param commit: end with a commit, after which everything has to be read anew; else
+        with all that comes before one
+    """
+
+    def __init__(self, env, commit=True):
+        self._env, self._cr, self._commit = env, env.cr, commit
 
     def __enter__(self):
         self._queries, self._cpu = self._cr.sql_log_count, time.process_time()
         return self
 
     def __exit__(self, *exception):
-        self._cr.commit()
+        if self._commit:
+            self._cr.commit()
+        else:
+            self._env.flush_all()
+            self._cr.precommit.run()
         self.queries = self._cr.sql_log_count - self._queries
         self.cpu = (time.process_time() - self._cpu) * 1000  # milliseconds

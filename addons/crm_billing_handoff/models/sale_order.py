@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Command
+from odoo.fields import Command, Domain
 
 
 class SaleOrder(models.Model):
@@ -109,15 +109,27 @@ class SaleOrder(models.Model):
         for order in self:
             key = (order.company_id.id, order.currency_id.id)
             if key not in journals and not order.journal_id:
-                draft = self.env["account.move"].with_company(order.company_id)
-                draft = draft.with_context(default_move_type="out_invoice")
-                draft = draft.new({"currency_id": order.currency_id.id})
-                journals[key] = draft._search_default_journal().id
+                journals[key] = order._get_draft_journal().id
         models = self.env["account.analytic.distribution.model"].sudo()
         return {
             "journals": journals,
             "has_analytic_models": bool(models.search_count([], limit=1)),
         }
+
+    def _get_draft_journal(self):
+        """Return the sales journal that core would choose for an invoice of the order.
+
+        One of the order's currency comes first; none at all is left to core's error.
+        """
+        journals = self.env["account.journal"]
+        domain = Domain("type", "=", "sale") & Domain(
+            journals._check_company_domain(self.company_id)
+        )
+        own = journals.browse()
+        if self.currency_id != self.company_id.currency_id:
+            of_currency = Domain("currency_id", "=", self.currency_id.id)
+            own = journals.search(domain & of_currency, limit=1)
+        return own or journals.search(domain, limit=1)
 
     def _create_invoices(self, grouped=False, final=False, date=None):
         """Override of `sale` to leave the billing of handed off deals to Billing."""
@@ -159,7 +171,8 @@ class SaleOrder(models.Model):
             vals |= handoff._prepare_draft_header(self)
         if defaults := self.env.context.get("billing_from_handoff"):
             key = (self.company_id.id, self.currency_id.id)
-            vals.setdefault("journal_id", defaults["journals"].get(key))
+            if journal_id := defaults["journals"].get(key):
+                vals.setdefault("journal_id", journal_id)
         return vals
 
 
