@@ -91,15 +91,15 @@ export class BillingReadinessBanner extends BillingReadinessField {
     }
 }
 
-/** The names of what blocks, for a list or a card. */
+/** The names of what blocks, or what went wrong, for a list or a card. */
 export class BillingReadinessNames extends BillingReadinessField {
     static template = "crm_billing_handoff.ReadinessNames";
 
     get names() {
-        return this.items
+        const names = this.items
             .filter((item) => item.level === "block")
-            .map((item) => item.name)
-            .join(", ");
+            .map((item) => item.name);
+        return names.join(", ") || this.props.record.data.billing_error || "";
     }
 }
 
