@@ -63,7 +63,14 @@ def _fast_checks(bin_folder):
         (
             "architecture",
             lambda: _run(
-                environment.PYTHON, "-m", "pytest", "-q", "-p", "no:odoo", unit
+                environment.PYTHON,
+                "-m",
+                "pytest",
+                "-q",
+                "--tb=short",
+                "-p",
+                "no:odoo",
+                unit,
             ),
         ),
         ("README.rst of the addons", readme.check),
