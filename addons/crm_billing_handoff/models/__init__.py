@@ -12,6 +12,7 @@ from . import res_partner_move
 from . import res_partner_audit
 from . import res_partner_impact
 from . import res_partner_bank
+from . import ir_attachment
 from . import ir_default
 from . import ir_actions_server
 from . import sale_order

@@ -6,7 +6,7 @@ its deal or take a deal out of the queue.
 """
 
 from odoo import api, models
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, ValidationError
 
 from .crm_billing_event import Cause
 
@@ -49,6 +49,8 @@ MOVE_FIELDS = (
     "billing_reviewed_at",
     "billing_review_digest",
 )
+# What is billed already: without it an order would be invoiced a second time.
+ORDER_LINE_FIELDS = ("invoice_lines", "qty_invoiced")
 
 
 class CrmBillingMachineFields(models.AbstractModel):
@@ -119,6 +121,21 @@ class CrmBillingHandoff(models.Model):
     def _get_machine_fields(self):
         return HANDOFF_FIELDS
 
+    @api.constrains("bill_to_id")
+    def _check_bill_to(self):
+        """A3: who pays is an active account; check_company looks at its company."""
+        for handoff in self:
+            payer = handoff.bill_to_id
+            if payer and not payer.active:
+                raise ValidationError(
+                    self.env._(
+                        "%(payer)s is archived and cannot pay for %(deal)s. Choose the "
+                        "account that really pays.",
+                        payer=payer.display_name,
+                        deal=handoff.display_name,
+                    )
+                )
+
     def _check_can_process(self):
         """Override to keep also Billing to the companies it works in.
 
@@ -172,3 +189,12 @@ class AccountMove(models.Model):
     def _set_reviewed(self):
         """Stamp the review, with the hand of the flow and the name of the person."""
         return super(AccountMove, self.with_context(billing_flow=FLOW))._set_reviewed()
+
+
+class SaleOrderLine(models.Model):
+    _name = "sale.order.line"
+    _inherit = ["sale.order.line", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return ORDER_LINE_FIELDS

@@ -38,7 +38,6 @@ class CrmBillingEvent(models.Model):
 
     action = fields.Selection(
         [
-            ("queued", "Handoff queued"),
             ("drafted", "Draft created"),
             ("already_billed", "Already billed"),
             ("blocked", "Handoff blocked"),

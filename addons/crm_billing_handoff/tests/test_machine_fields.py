@@ -1,10 +1,15 @@
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.fields import Command
 from odoo.models import MAGIC_COLUMNS
 from odoo.service.model import call_kw
 from odoo.tests import new_test_user, tagged
 
-from ..models.billing_machine_fields import HANDOFF_FIELDS, LEAD_FIELDS, MOVE_FIELDS
+from ..models.billing_machine_fields import (
+    HANDOFF_FIELDS,
+    LEAD_FIELDS,
+    MOVE_FIELDS,
+    ORDER_LINE_FIELDS,
+)
 from .refusal_common import AccessCommon
 
 
@@ -29,6 +34,15 @@ class TestMachineFields(AccessCommon):
 
     def test_a_deal(self):
         self._assert_locked(self.deal, LEAD_FIELDS, self.seller)
+
+    def test_what_an_order_line_has_billed(self):
+        for user in (self.seller, self.clerk):
+            self._assert_locked(self.order.order_line, ORDER_LINE_FIELDS, user)
+
+    def test_an_archived_payer_of_a_handoff_is_refused(self):
+        self.foreign_account.active = False
+        with self._assert_refused("Contoso is archived", ValidationError):
+            self.handoff.with_user(self.clerk).bill_to_id = self.foreign_account
 
     def test_a_draft(self):
         for user in (self.clerk, self.accountant):

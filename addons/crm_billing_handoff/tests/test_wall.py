@@ -163,6 +163,30 @@ class TestWall(WallCommon):
                 args = [self.account.ids, {"tax_exempt": True}]
                 call_kw(partners, "write", args, {"context": context})
 
+    def test_the_file_of_a_walled_field_is_walled_too(self):
+        self.account.tax_exempt_certificate = "UERG"
+        values = {
+            "name": "Forged",
+            "res_model": "res.partner",
+            "res_field": "tax_exempt_certificate",
+            "datas": "Rm9yZ2Vk",
+        }
+        files = self.env["ir.attachment"].sudo()
+        file = files.search(
+            [
+                ("res_field", "=", values["res_field"]),
+                ("res_id", "=", self.account.id),
+            ]
+        )
+        for road in (
+            lambda own: own.write({"datas": values["datas"]}),
+            lambda own: own.unlink(),
+            lambda own: own.create({**values, "res_id": self.parent.id}),
+        ):
+            with self.assertRaises(AccessError):
+                road(file.with_user(self.seller).sudo(False))
+        file.with_user(self.clerk).sudo(False).write({"datas": values["datas"]})
+
     # === WHAT IS SET ONCE === #
 
     def test_sales_fills_legal_name_and_vat_once(self):
