@@ -131,7 +131,7 @@ tours.add("billing_clerk_sends", {
             run: "click",
         },
         {
-            trigger: ".o_notification:contains('posted and sent to')",
+            trigger: ".o_notification:contains('is posted')",
         },
         {
             content: "the next draft is in its place",
