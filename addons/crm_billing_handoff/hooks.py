@@ -33,7 +33,9 @@ def pre_init_hook(env):
                 )
             )
             env.cr.execute(
-                SQL("ALTER TABLE %(table)s ALTER COLUMN %(name)s DROP DEFAULT", **column)
+                SQL(
+                    "ALTER TABLE %(table)s ALTER COLUMN %(name)s DROP DEFAULT", **column
+                )
             )
 
 

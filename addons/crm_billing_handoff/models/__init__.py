@@ -3,6 +3,7 @@ from . import crm_billing_service_tier
 from . import crm_billing_event
 from . import crm_billing_readiness_rule
 from . import crm_billing_handoff
+from . import crm_billing_handoff_queue
 from . import crm_billing_handoff_draft
 from . import res_company
 from . import res_users
@@ -17,8 +18,12 @@ from . import ir_default
 from . import ir_actions_server
 from . import sale_order
 from . import account_move
+from . import account_move_checklist
 from . import account_move_review
+from . import account_move_post_and_send
 from . import account_move_send
+from . import mail_mail
 from . import crm_lead
+from . import crm_lead_status
 from . import crm_lead_readiness
 from . import billing_machine_fields

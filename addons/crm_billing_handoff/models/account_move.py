@@ -192,7 +192,10 @@ class AccountMove(models.Model):
         """Return whether the reference is the customer's PO, not our order number."""
         self.ensure_one()
         orders = self.sudo().line_ids.sale_line_ids.order_id
-        return self.is_billing_review and self.ref not in [False, *orders.mapped("name")]
+        return self.is_billing_review and self.ref not in [
+            False,
+            *orders.mapped("name"),
+        ]
 
     def _get_billing_pay_link(self):
         """Return the pay link of what is open now, or ``False`` if nobody can pay so.
@@ -217,7 +220,7 @@ class AccountMove(models.Model):
 
     @api.model
     def _get_billed_on_po(self, account, company):
-        """Return what is already billed on the account's PO, company currency, no tax."""
+        """Return what is billed on the account's PO, before tax, company currency."""
         [(total,)] = self.sudo()._read_group(
             [
                 ("commercial_partner_id", "=", account.id),

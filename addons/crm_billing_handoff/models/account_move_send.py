@@ -10,7 +10,7 @@ class AccountMoveSend(models.AbstractModel):
 
     @api.model
     def _hook_if_errors(self, moves_data, allow_raising=True):
-        """Override of `account` to ask Billing when an invoice of a deal did not leave."""
+        """Override of `account` to ask Billing when an invoice did not leave."""
         result = super()._hook_if_errors(moves_data, allow_raising=allow_raising)
         self._log_not_sent(
             {

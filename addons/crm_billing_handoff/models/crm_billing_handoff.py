@@ -6,12 +6,10 @@ import psycopg2
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
-from odoo.tools import SQL
 
 _logger = logging.getLogger(__name__)
 
 CHUNK_SIZE = 100
-WAKE_KEY = "crm.billing.handoff.wake"
 ACTIVITY_BLOCKED = "crm_billing_handoff.mail_activity_type_blocked"
 ACTIVITY_BILLING = "crm_billing_handoff.mail_activity_type_billing"
 
@@ -22,7 +20,8 @@ class CrmBillingHandoff(models.Model):
     The main flow starts in :meth:`_cron_process` or at a button
     (:meth:`action_process`) and goes through :meth:`_process`: ready? → draft. What is
     missing is asked from `crm.billing.readiness.rule`, the draft is made in
-    `crm_billing_handoff_draft.py`. A deal has one live row: the unique index, not a
+    `crm_billing_handoff_draft.py`; how a win is queued and what wakes a blocked row is
+    in `crm_billing_handoff_queue.py`. A deal has one live row: the unique index, not a
     search, keeps it from being billed twice.
     """
 
@@ -149,7 +148,7 @@ class CrmBillingHandoff(models.Model):
     @api.depends("lead_id.name")
     def _compute_display_name(self):
         for handoff in self:
-            # The deal's name is what the accountant, who cannot open deals, knows it by.
+            # The accountant, who cannot open deals, knows it by the deal's name.
             handoff.display_name = handoff.lead_id.sudo().name or ""
 
     @api.depends(
@@ -210,7 +209,7 @@ class CrmBillingHandoff(models.Model):
             if blocked:
                 self._wake(Domain("id", "in", blocked.ids))
         if "order_id" in vals and not self.env.context.get("tracking_disable"):
-            # Not tracked: the job fills it for each deal, and needs no message for that.
+            # Not tracked: the job fills it for each deal, without a message.
             order = self.env["sale.order"].browse(vals["order_id"])
             body = self.env._("To be billed: %(order)s", order=order.name or "")
             self._message_log_batch(bodies={handoff.id: body for handoff in self})
@@ -241,8 +240,10 @@ class CrmBillingHandoff(models.Model):
         handoffs = self.sudo()
         handoffs.filtered("is_held").write({"is_held": False})
         handoffs._process_or_bisect()
-        if len(self) == 1 and self.state == "done" and self.env.user.has_group(
-            "account.group_account_invoice"
+        if (
+            len(self) == 1
+            and self.state == "done"
+            and self.env.user.has_group("account.group_account_invoice")
         ):
             return self.action_view_moves()
         return None
@@ -272,198 +273,10 @@ class CrmBillingHandoff(models.Model):
         except AccessError as error:
             raise AccessError(
                 self.env._(
-                    "You can hand off your own deals only. Ask the owner of the deal or "
-                    "a billing clerk."
+                    "You can hand off your own deals only. Ask the owner of the deal "
+                    "or a billing clerk."
                 )
             ) from error
-
-    # === BUSINESS METHODS - QUEUE === #
-
-    @api.model
-    def _queue(self, leads):
-        """Queue newly won ``leads``: one live row each, the work is the job's.
-
-        Winning waits for this, so it reads what it needs in one query.
-
-        :return: the new rows
-        """
-        facts = self._get_queue_facts(leads)
-        live = self.browse(fact["handoff_id"] for fact in facts if fact["handoff_id"])
-        live._welcome_back()
-        new = [fact for fact in facts if not fact["handoff_id"]]
-        if not new:
-            return self.browse()
-        limit = self.env.company.billing_bulk_win_limit
-        held = bool(limit) and len(new) > limit
-        queued = leads.browse(fact["lead_id"] for fact in new)
-        plain = queued._filtered_without_billing()
-        plain._show_queued("blocked" if held else "waiting")
-        with plain._protecting_billing_state():
-            handoffs = self.with_context(
-                tracking_disable=True,
-                mail_create_nolog=True,
-                mail_create_nosubscribe=True,
-            ).create([self._prepare_handoff(fact, held) for fact in new])
-        self._forget_waking(queued)
-        self._trigger_job()
-        return handoffs
-
-    @api.model
-    def _get_queue_facts(self, leads):
-        """Return a dict a lead: its live handoff, company, owner, account and payer.
-
-        A deal without company takes the team's, else its owner's (B3). The payer is the
-        account's; what a quotation says is looked at when the handoff is processed.
-        """
-        leads.flush_recordset()
-        self.flush_model(["lead_id", "state"])
-        self.env["res.partner"].flush_model(["commercial_partner_id", "bill_to_id"])
-        return self.env.execute_query_dict(
-            SQL(
-                """
-                SELECT lead.id AS lead_id, handoff.id AS handoff_id,
-                       COALESCE(lead.company_id, team.company_id, owner.company_id)
-                           AS company_id,
-                       lead.user_id, lead.team_id,
-                       partner.commercial_partner_id AS account_id,
-                       payer.commercial_partner_id AS payer_id
-                  FROM crm_lead lead
-             LEFT JOIN crm_team team ON team.id = lead.team_id
-             LEFT JOIN res_users owner ON owner.id = lead.user_id
-             LEFT JOIN res_partner partner ON partner.id = lead.partner_id
-             LEFT JOIN res_partner account
-                    ON account.id = partner.commercial_partner_id
-             LEFT JOIN res_partner payer ON payer.id = account.bill_to_id
-             LEFT JOIN crm_billing_handoff handoff
-                    ON handoff.lead_id = lead.id AND handoff.state != 'cancelled'
-                 WHERE lead.id IN %s
-              ORDER BY lead.id
-                """,
-                tuple(leads.ids),
-            )
-        )
-
-    @api.model
-    def _prepare_handoff(self, fact, held):
-        vals = {
-            "lead_id": fact["lead_id"],
-            "company_id": fact["company_id"] or self.env.company.id,
-            "user_id": fact["user_id"],
-            "team_id": fact["team_id"],
-            "account_id": fact["account_id"],
-            "payer_id": fact["payer_id"] or fact["account_id"],
-            "payer_source": "account" if fact["payer_id"] else "buyer",
-        }
-        if held:
-            vals |= {
-                "state": "blocked",
-                "is_held": True,
-                "billing_error": self.env._(
-                    "This deal was won together with many others by one action. Nothing "
-                    "is billed before a person presses *Process now*."
-                ),
-            }
-        return vals
-
-    @api.model
-    def _trigger_job(self):
-        """Wake the job right after this transaction."""
-        data = self.env["ir.model.data"]
-        cron_id = data._xmlid_to_res_id("crm_billing_handoff.ir_cron_process_handoffs")
-        # Everybody who wins a deal may wake the job, nobody may write it. One query
-        # tells whether it is there and active; a deleted job must not stop a win.
-        cron = self.env["ir.cron"].sudo().search_fetch([("id", "=", cron_id)], ["active"])
-        if cron:
-            cron._trigger()
-
-    def _cancel_or_keep(self):
-        """Follow deals that are no longer won.
-
-        What has billed nothing is cancelled; what has billed stays, and a clerk is asked
-        once what should happen to the invoice.
-        """
-        live = self.filtered(lambda handoff: handoff.state != "cancelled")
-        billed = live.filtered("move_ids")
-        unbilled = live - billed
-        unbilled._set_state("cancelled")
-        unbilled.lead_id._close_billing_activity(ACTIVITY_BLOCKED)
-        for handoff in billed:
-            handoff._ask_billing(
-                self.env._("Billed, not won"),
-                self.env._(
-                    "The deal %(deal)s was taken out of won, but it has invoices. Credit "
-                    "them, or win the deal again.",
-                    deal=handoff.display_name,
-                ),
-            )
-        self.env["crm.billing.event"]._log(
-            [handoff._prepare_event("cancelled") for handoff in unbilled]
-            + [handoff._prepare_event("not_won") for handoff in billed]
-        )
-
-    def _welcome_back(self):
-        """Go on with the handoffs of deals that were won again."""
-        for handoff in self:
-            handoff.activity_feedback(
-                [ACTIVITY_BILLING], feedback=self.env._("The deal was won again.")
-            )
-
-    # === BUSINESS METHODS - WAKE === #
-
-    @api.model
-    def _wake_later(self, field, ids):
-        """Look at the end of the transaction whether blocked handoffs hang on ``ids``.
-
-        Any write on a partner, order or deal comes here, so that it costs one query a
-        transaction, however many writes there were.
-
-        :param field: ``partner``, ``order`` or ``lead``
-        """
-        data = self.env.cr.precommit.data.setdefault(WAKE_KEY, defaultdict(set))
-        if not data:
-            self.env.cr.precommit.add(self.sudo()._wake_collected)
-        data[field].update(ids)
-
-    @api.model
-    def _forget_waking(self, leads):
-        """Spare the deals that were queued just now: nothing of them is blocked."""
-        data = self.env.cr.precommit.data.setdefault(WAKE_KEY, defaultdict(set))
-        if not data:
-            self.env.cr.precommit.add(self.sudo()._wake_collected)
-        data["queued"].update(leads.ids)
-
-    @api.model
-    def _wake_collected(self):
-        data = self.env.cr.precommit.data.pop(WAKE_KEY, {})
-        lead_ids = data.get("lead", set()) - data.get("queued", set())
-        if not (lead_ids or data.get("partner") or data.get("order")):
-            return
-        partners = self.env["res.partner"].browse(data.get("partner", ())).exists()
-        accounts = partners.commercial_partner_id.ids
-        orders = self.env["sale.order"].browse(data.get("order", ())).exists()
-        leads = [*lead_ids, *orders.opportunity_id.ids]
-        self._wake(
-            Domain("account_id", "in", accounts)
-            | Domain("payer_id", "in", accounts)
-            | Domain("lead_id", "in", leads)
-        )
-
-    @api.model
-    def _wake(self, domain):
-        blocked = self.sudo().search(
-            Domain("state", "=", "blocked")
-            & Domain("is_held", "=", False)
-            & Domain("to_recheck", "=", False)
-            & domain
-        )
-        if blocked:
-            blocked.with_context(tracking_disable=True).write({"to_recheck": True})
-            self._trigger_job()
-
-    @api.model
-    def _wake_all_blocked(self):
-        """Have the job look again at everything that is blocked."""
-        self._wake(Domain.TRUE)
 
     # === BUSINESS METHODS - PROCESS === #
 
@@ -539,7 +352,9 @@ class CrmBillingHandoff(models.Model):
             else:
                 ready |= handoff
         for handoff, gaps in blocked.items():
-            if {gap["code"] for gap in gaps if gap["level"] == "block"} == {"undelivered"}:
+            if {gap["code"] for gap in gaps if gap["level"] == "block"} == {
+                "undelivered"
+            }:
                 # Only a confirmed order can be delivered.
                 handoff.lead_id._get_billing_orders(
                     handoff.order_id
@@ -550,7 +365,7 @@ class CrmBillingHandoff(models.Model):
             ready._set_done()
 
     def _follow_orders(self):
-        """Take company and payer from the quotations, which queueing did not look at."""
+        """Take company and payer from the quotations, which queueing skipped."""
         self.lead_id._prefetch_for_billing()
         for handoff in self:
             orders = handoff.lead_id._get_billing_orders(handoff.order_id)
@@ -572,7 +387,9 @@ class CrmBillingHandoff(models.Model):
         self.env["crm.billing.event"]._log(
             [handoff._prepare_event("released") for handoff in released]
             + [
-                handoff._prepare_event("drafted" if handoff.move_ids else "already_billed")
+                handoff._prepare_event(
+                    "drafted" if handoff.move_ids else "already_billed"
+                )
                 for handoff in self
             ]
         )

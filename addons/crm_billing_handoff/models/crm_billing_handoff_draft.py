@@ -78,7 +78,9 @@ class CrmBillingHandoff(models.Model):
                 account, self.env["res.partner"].browse(delivery)
             ).id,
             "opportunity_ids": [Command.link(lead.id)],
-            "invoice_line_ids": [Command.create(vals) for vals in self._prepare_lines()],
+            "invoice_line_ids": [
+                Command.create(vals) for vals in self._prepare_lines()
+            ],
         }
 
     def _prepare_lines(self):

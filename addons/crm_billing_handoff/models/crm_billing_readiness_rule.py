@@ -165,6 +165,10 @@ class CrmBillingReadinessRule(models.Model):
             )
             for account in accounts
         ]
+        for subject in subjects:
+            self.env["crm.lead"]._add_gaps(
+                subject, self.env["crm.lead"]._find_account_obstacles(subject)
+            )
         self._evaluate(subjects)
         return {subject.account: subject.gaps for subject in subjects}
 

@@ -46,8 +46,10 @@ class CrmLead(models.Model):
         """Refuse winning while something blocks billing, where a company wants that."""
         strict = self.filtered(
             lambda lead: (
-                lead.company_id or lead.team_id.company_id or self.env.company
-            ).billing_refuse_win
+                (
+                    lead.company_id or lead.team_id.company_id or self.env.company
+                ).billing_refuse_win
+            )
         )
         if not strict:
             return
@@ -147,6 +149,10 @@ class CrmLead(models.Model):
                 *self._find_order_obstacles(subject),
                 *self._find_tax_obstacles(subject),
             ]
+        self._add_gaps(subject, obstacles)
+
+    @api.model
+    def _add_gaps(self, subject, obstacles):
         for code, record, level, who, name, why in obstacles:
             subject.gaps.append(
                 {
@@ -166,25 +172,43 @@ class CrmLead(models.Model):
         account, payer = subject.account, subject.payer
         if not account:
             yield (
-                "no_account", subject.lead, "block", "sales", _("Customer"),
+                "no_account",
+                subject.lead,
+                "block",
+                "sales",
+                _("Customer"),
                 _("Choose the company that buys, on the deal."),
             )
             return
         if not account.is_company and not account.private_customer:
             yield (
-                "person", account, "block", "sales", _("Company"),
-                _("This is a person without a company: choose the company, or confirm a "
-                  "private customer in the Billing tab."),
+                "person",
+                account,
+                "block",
+                "sales",
+                _("Company"),
+                _(
+                    "This is a person without a company: choose the company, or "
+                    "confirm a private customer in the Billing tab."
+                ),
             )
         for partner in account | payer:
             if not partner.active:
                 yield (
-                    "archived", partner, "block", "sales", _("Archived account"),
+                    "archived",
+                    partner,
+                    "block",
+                    "sales",
+                    _("Archived account"),
                     _("The account is archived: choose the one that replaced it."),
                 )
             if partner.billing_hold:
                 yield (
-                    "hold", partner, "block", "billing", _("Billing hold"),
+                    "hold",
+                    partner,
+                    "block",
+                    "billing",
+                    _("Billing hold"),
                     _("Billing holds this account: nothing is billed to it."),
                 )
 
@@ -194,10 +218,16 @@ class CrmLead(models.Model):
         companies |= subject.payer.company_id | subject.account.company_id
         if len(companies) > 1:
             yield (
-                "companies", subject.lead, "block", "sales", _("Two companies"),
-                _("Deal, quotation and account belong to different companies "
-                  "(%(companies)s): make them the same.",
-                  companies=", ".join(companies.mapped("name"))),
+                "companies",
+                subject.lead,
+                "block",
+                "sales",
+                _("Two companies"),
+                _(
+                    "Deal, quotation and account belong to different companies "
+                    "(%(companies)s): make them the same.",
+                    companies=", ".join(companies.mapped("name")),
+                ),
             )
 
     def _find_order_obstacles(self, subject):
@@ -207,27 +237,45 @@ class CrmLead(models.Model):
         if not orders:
             if not lead.expected_revenue and not lead.recurring_revenue:
                 yield (
-                    "nothing", lead, "block", "sales", _("Something to bill"),
+                    "nothing",
+                    lead,
+                    "block",
+                    "sales",
+                    _("Something to bill"),
                     _("The deal has no quotation and no expected revenue."),
                 )
             yield from self._find_po_obstacles(subject)
             return
         if len(open_quotations) > 1:
             yield (
-                "several", lead, "block", "sales", _("Several quotations"),
+                "several",
+                lead,
+                "block",
+                "sales",
+                _("Several quotations"),
                 _("Choose the quotation that was won, or cancel the others."),
             )
             return
         if open_quotations and not company.billing_confirm_quotation:
             yield (
-                "unconfirmed", orders, "block", "sales", _("Quotation not confirmed"),
+                "unconfirmed",
+                orders,
+                "block",
+                "sales",
+                _("Quotation not confirmed"),
                 _("Confirm the quotation that was won."),
             )
         if orders._is_waiting_for_delivery():
             yield (
-                "undelivered", orders[:1], "block", "sales", _("Nothing delivered yet"),
-                _("The products are invoiced on delivery: enter the delivered quantity "
-                  "and the draft is made by itself."),
+                "undelivered",
+                orders[:1],
+                "block",
+                "sales",
+                _("Nothing delivered yet"),
+                _(
+                    "The products are invoiced on delivery: enter the delivered "
+                    "quantity and the draft is made by itself."
+                ),
             )
         yield from self._find_po_obstacles(subject)
 
@@ -250,11 +298,17 @@ class CrmLead(models.Model):
         ) or (0 if orders else subject.lead.expected_revenue)
         if open_amount and float_compare(billed + open_amount, limit, 2) > 0:
             yield (
-                "po_limit", account, "block", "sales", _("PO limit"),
-                _("%(amount)s is already billed on PO %(po)s; this deal would exceed its "
-                  "limit. Ask the customer for a new PO.",
-                  amount=subject.company.currency_id.format(billed),
-                  po=account.po_number),
+                "po_limit",
+                account,
+                "block",
+                "sales",
+                _("PO limit"),
+                _(
+                    "%(amount)s is already billed on PO %(po)s; this deal would exceed "
+                    "its limit. Ask the customer for a new PO.",
+                    amount=subject.company.currency_id.format(billed),
+                    po=account.po_number,
+                ),
             )
 
     def _find_tax_obstacles(self, subject):
@@ -269,9 +323,16 @@ class CrmLead(models.Model):
         position = self.env["account.fiscal.position"].with_company(company)
         if not position._get_fiscal_position(account.with_company(company)):
             yield (
-                "no_fiscal_position", account, "warn", "billing", _("Foreign taxes"),
-                _("No fiscal position maps the taxes for %(country)s: domestic taxes "
-                  "would be charged.", country=account.country_id.name),
+                "no_fiscal_position",
+                account,
+                "warn",
+                "billing",
+                _("Foreign taxes"),
+                _(
+                    "No fiscal position maps the taxes for %(country)s: domestic taxes "
+                    "would be charged.",
+                    country=account.country_id.name,
+                ),
             )
 
 

@@ -22,7 +22,7 @@ class ResCompany(models.Model):
     )
     billing_refuse_win = fields.Boolean(
         string="Refuse winning while billing data is missing",
-        help="By default winning never fails: the handoff waits and names what is missing.",
+        help="By default winning never fails: the handoff waits and says why.",
     )
     billing_review_required = fields.Boolean(
         string="Drafts of deals need a review before posting",
@@ -64,7 +64,7 @@ class ResCompany(models.Model):
         )
 
     def _get_billing_responsible(self):
-        """Return who gets billing tasks of this company: the named one, or a manager."""
+        """Return who gets the billing tasks: the named person, or a manager."""
         self.ensure_one()
         if self.billing_responsible_id:
             return self.billing_responsible_id

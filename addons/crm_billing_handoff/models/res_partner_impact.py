@@ -10,6 +10,9 @@ FOLLOWED_FIELDS = {
     "po_number": "ref",
 }
 
+# What posting counts on a partner says nothing about its billing data.
+COUNTERS = {"customer_rank", "supplier_rank"}
+
 
 class ResPartner(models.Model):
     """What a change of an account reaches: open drafts and blocked handoffs (A4).
@@ -22,7 +25,7 @@ class ResPartner(models.Model):
 
     billing_impact = fields.Json(
         compute="_compute_billing_impact",
-        help="Open drafts that the unsaved change reaches, and those that keep their own.",
+        help="Open drafts that the unsaved change reaches, and those it does not.",
     )
 
     @api.depends(*FOLLOWED_FIELDS)
@@ -73,7 +76,8 @@ class ResPartner(models.Model):
         drafts = self._get_following_drafts(followed) if followed else {}
         result = super().write(vals)
         self._update_billing_drafts(drafts)
-        self.env["crm.billing.handoff"]._wake_later("partner", self.ids)
+        if not set(vals) <= COUNTERS:
+            self.env["crm.billing.handoff"]._wake_later("partner", self.ids)
         return result
 
     # === BUSINESS METHODS === #

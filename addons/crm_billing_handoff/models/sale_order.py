@@ -57,9 +57,11 @@ class SaleOrder(models.Model):
     def _is_waiting_for_delivery(self):
         """Return whether nothing can be invoiced before something is delivered."""
         lines = self.order_line.filtered(
-            lambda line: not line.display_type
-            and not line.is_downpayment
-            and line.product_uom_qty
+            lambda line: (
+                not line.display_type
+                and not line.is_downpayment
+                and line.product_uom_qty
+            )
         )
         if not lines or any(line.qty_invoiced for line in lines):
             return False
@@ -102,8 +104,8 @@ class SaleOrder(models.Model):
     def _get_draft_defaults(self):
         """Return what core would look up once a draft or a line, looked up once.
 
-        The sales journal of each company and currency, and whether there is any analytic
-        distribution model that could apply to a line.
+        The sales journal of each company and currency, and whether there is any
+        analytic distribution model that could apply to a line.
         """
         journals = {}
         for order in self:
@@ -138,7 +140,9 @@ class SaleOrder(models.Model):
         if not grouped and len(self) > 1:
             # Core merges the values of several orders and keeps the first deal only.
             for move in moves.sudo():
-                move.opportunity_ids |= move.line_ids.sale_line_ids.order_id.opportunity_id
+                move.opportunity_ids |= (
+                    move.line_ids.sale_line_ids.order_id.opportunity_id
+                )
         return moves
 
     def _check_not_handed_off(self):
@@ -153,8 +157,8 @@ class SaleOrder(models.Model):
         if handoffs:
             raise UserError(
                 self.env._(
-                    "%(deals)s is handed off to Billing: the invoice is made there. Open "
-                    "the handoff from the deal to see it, or press *Process now* on it.",
+                    "%(deals)s is handed off to Billing: the invoice is made there. "
+                    "Open the handoff from the deal, or press *Process now* on it.",
                     deals=", ".join(handoffs.mapped("display_name")),
                 )
             )
@@ -180,7 +184,7 @@ class SaleOrderLine(models.Model):
     _inherit = "sale.order.line"
 
     def _prepare_invoice_line(self, **optional_values):
-        """Override of `sale` to spare a search a line where no analytic model exists."""
+        """Override of `sale` to spare a search a line without analytic models."""
         vals = super()._prepare_invoice_line(**optional_values)
         defaults = self.env.context.get("billing_from_handoff")
         if defaults and not defaults["has_analytic_models"]:

@@ -97,7 +97,9 @@ class BillingHandoffCommon(TransactionCase):
         )
 
     @classmethod
-    def _create_quotation(cls, deal, price=100.0, quantity=1.0, confirm=False, **values):
+    def _create_quotation(
+        cls, deal, price=100.0, quantity=1.0, confirm=False, **values
+    ):
         line = {
             "product_id": (values.pop("product", None) or cls.product).id,
             "product_uom_qty": quantity,

@@ -19,7 +19,9 @@ class TestHandOff(BillingHandoffCommon):
 
         handoff = self._win_and_process(deal)
 
-        self.assertEqual(handoff.state, "done", handoff.missing or handoff.billing_error)
+        self.assertEqual(
+            handoff.state, "done", handoff.missing or handoff.billing_error
+        )
         draft = handoff.move_ids
         self.assertRecordValues(
             draft,
@@ -84,12 +86,21 @@ class TestHandOff(BillingHandoffCommon):
 
         self.assertRecordValues(
             draft,
-            [{"amount_untaxed": 900.0, "partner_id": self.account.billing_contact_id.id}],
+            [
+                {
+                    "amount_untaxed": 900.0,
+                    "partner_id": self.account.billing_contact_id.id,
+                }
+            ],
         )
         self.assertEqual(
             draft.invoice_line_ids.product_id, self.company.billing_product_id
         )
         self.assertTrue(draft.is_billing_review)
+        draft = draft.with_user(self.clerk)
+        self.assertEqual(draft.billing_checklist[0]["code"], "quotation")
+        with self.assertRaisesRegex(UserError, "has not been reviewed"):
+            draft.action_post()
 
     def test_recurring_revenue_is_a_line_of_its_own(self):
         plan = self.env["crm.recurring.plan"].create(
@@ -169,7 +180,10 @@ class TestHandOff(BillingHandoffCommon):
         self.account.po_number = "PO-ACCOUNT"
         deal = self._create_deal()
         order = self._create_quotation(
-            deal, discount=20.0, client_order_ref="PO-QUOTE", payment_term_id=other_terms.id
+            deal,
+            discount=20.0,
+            client_order_ref="PO-QUOTE",
+            payment_term_id=other_terms.id,
         )
         draft = self._win_and_process(deal).move_ids
         self.assertRecordValues(
@@ -657,7 +671,10 @@ class TestFailures(BillingHandoffCommon):
     def test_dates_of_the_draft(self):
         deal = self._create_deal(expected_revenue=10)
         draft = self._win_and_process(deal).move_ids
+        draft.with_user(self.clerk).action_billing_review()
         draft.action_post()
         today = fields.Date.context_today(draft)
         self.assertEqual(draft.invoice_date, today)
-        self.assertEqual(draft.invoice_date_due - today, date(2026, 1, 31) - date(2026, 1, 1))
+        self.assertEqual(
+            draft.invoice_date_due - today, date(2026, 1, 31) - date(2026, 1, 1)
+        )

@@ -194,9 +194,7 @@ class TestReadiness(BillingHandoffCommon):
 
     def test_the_nightly_pass_catches_the_rest(self):
         account = self._create_account("Gappy", billing_contact_id=False)
-        handoff = self._win_and_process(
-            self._create_deal(account, expected_revenue=10)
-        )
+        handoff = self._win_and_process(self._create_deal(account, expected_revenue=10))
         self._wake()
         handoff.to_recheck = False
         with self.enter_registry_test_mode():

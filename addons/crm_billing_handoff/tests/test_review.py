@@ -284,10 +284,20 @@ class TestReview(BillingHandoffCommon):
         self.assertIn("has differences", action["params"]["message"])
 
         with self.enter_registry_test_mode():
-            self.env.ref(
-                "account.ir_cron_account_move_send"
-            ).method_direct_trigger()
+            self.env.ref("account.ir_cron_account_move_send").method_direct_trigger()
         self.assertTrue(all(drafts.mapped("is_move_sent")))
+
+    def test_a_mail_that_does_not_leave_is_a_task(self):
+        draft = self._make_draft()
+        with patch.object(
+            type(self.env["ir.mail_server"]),
+            "_connect__",
+            side_effect=ConnectionRefusedError("no server"),
+        ):
+            self._send(draft)
+            mails = self.env["mail.mail"].search([("res_id", "=", draft.id)])
+            mails.send()
+        self.assertIn("Invoice not sent", draft.activity_ids.mapped("summary"))
 
     def test_paper_is_printed_not_mailed(self):
         self.account.invoice_sending_method = "manual"
@@ -300,6 +310,9 @@ class TestReview(BillingHandoffCommon):
         draft.write({"billing_courier": "Bike", "billing_tracking_ref": "B-1"})
 
     def test_the_next_draft_is_at_hand(self):
+        self.env["account.move"].search(
+            [("state", "=", "draft")]
+        ).is_billing_review = False
         drafts = [self._make_draft(price=price) for price in (11, 22, 33)]
         self.assertEqual(drafts[0]._get_next_to_review(), drafts[1])
         self.assertEqual(drafts[2]._get_next_to_review(), drafts[0])
@@ -308,9 +321,11 @@ class TestReview(BillingHandoffCommon):
         self.account.write({"po_number": "PO-4711", "vat": "BE0477472701"})
         draft = self._make_draft()
         draft.action_post()
-        html = self.env["ir.actions.report"]._render_qweb_html(
-            "account.report_invoice", draft.ids
-        )[0].decode()
+        html = (
+            self.env["ir.actions.report"]
+            ._render_qweb_html("account.report_invoice", draft.ids)[0]
+            .decode()
+        )
         self.assertIn("Northwind Trading Ltd", html)
         self.assertIn("Northwind Payable", html)
         self.assertIn("PO-4711", html)
@@ -343,7 +358,9 @@ class TestReview(BillingHandoffCommon):
         method = self.env.ref("payment.payment_method_unknown")
         provider = self.env["payment.provider"].search([("code", "=", "none")], limit=1)
         provider = provider or self.env["payment.provider"].create({"name": "Test"})
-        provider.write({"state": "test", "payment_method_ids": [Command.link(method.id)]})
+        provider.write(
+            {"state": "test", "payment_method_ids": [Command.link(method.id)]}
+        )
         return provider
 
     def _prepare_transaction(self, move, state):
@@ -414,6 +431,7 @@ class TestAccountImpact(BillingHandoffCommon):
         self.assertEqual(draft.amount_tax, 0)
 
     def test_posted_invoices_never_change(self):
+        self.follower.with_user(self.clerk).action_billing_review()
         self.follower.action_post()
         self.account.property_payment_term_id = self.fifteen
         self.assertEqual(self.follower.invoice_payment_term_id, self.terms)

@@ -90,8 +90,12 @@ class TestStatus(BillingHandoffCommon):
             {
                 "name": "Half now, half later",
                 "line_ids": [
-                    Command.create({"value": "percent", "value_amount": 50, "nb_days": 0}),
-                    Command.create({"value": "percent", "value_amount": 50, "nb_days": 90}),
+                    Command.create(
+                        {"value": "percent", "value_amount": 50, "nb_days": 0}
+                    ),
+                    Command.create(
+                        {"value": "percent", "value_amount": 50, "nb_days": 90}
+                    ),
                 ],
             }
         )

@@ -1,0 +1,287 @@
+from decimal import Decimal
+
+from odoo import api, models
+from odoo.tools import format_amount
+
+from ..billing_rules.review import Amounts, Term, judge_amounts, judge_term, source_of
+
+
+class AccountMove(models.Model):
+    """The checklist of a draft: what it bills beside what was agreed (B3, B4, C1)."""
+
+    _inherit = "account.move"
+
+    def _prefetch_for_review(self):
+        """Read for the whole list what each checklist compares."""
+        lines = self.sudo().invoice_line_ids
+        orders = lines.sale_line_ids.order_id
+        order_lines = orders.order_line
+        orders.partner_invoice_id.mapped("commercial_partner_id")
+        (lines.tax_ids | order_lines.tax_ids).mapped("name")
+        order_lines.product_id.mapped("invoice_policy")
+        order_lines.invoice_lines.mapped("parent_state")
+        for company, moves in self.grouped("company_id").items():
+            accounts = moves.sudo().opportunity_ids.partner_id.commercial_partner_id
+            accounts |= moves.sudo().commercial_partner_id
+            accounts.with_company(company).mapped("property_payment_term_id")
+
+    def _get_checklist(self, usual, twin):
+        """Return the rows of the review: draft, quotation, account, verdict, source."""
+        self.ensure_one()
+        orders = self.sudo().invoice_line_ids.sale_line_ids.order_id
+        return [
+            *self._check_quotation(orders),
+            *self._check_terms(orders),
+            self._check_taxes(orders),
+            *self._check_amounts(orders, usual),
+            self._check_twin(twin),
+        ]
+
+    def _check_quotation(self, orders):
+        """Point out a draft that was made from the amounts of a deal alone."""
+        if self.opportunity_ids and not orders:
+            yield {
+                "code": "quotation",
+                "name": self.env._("Lines"),
+                "status": "missing",
+                "draft": self.env._("from the expected revenue"),
+                "quotation": self.env._("none"),
+                "account": "",
+                "source": self._format_source("deal"),
+            }
+
+    def _check_terms(self, orders):
+        """Compare payer, recipient, terms, fiscal position and PO (B3, B4)."""
+        _ = self.env._
+        lead = self.sudo().opportunity_ids[:1]
+        account = (lead.partner_id or self.partner_id).commercial_partner_id
+        account = account.sudo().with_company(self.company_id)
+        payer = self.commercial_partner_id
+        order = orders[:1]
+        position = self.env["account.fiscal.position"].with_company(self.company_id)
+        rows = [
+            (
+                "payer",
+                _("Paid by"),
+                payer,
+                order.partner_invoice_id.commercial_partner_id,
+                account._get_payer(),
+            ),
+            (
+                "recipient",
+                _("Accounts payable"),
+                self.partner_id,
+                payer.browse(),
+                payer._get_billing_address(),
+            ),
+            (
+                "terms",
+                _("Payment terms"),
+                self.invoice_payment_term_id,
+                order.payment_term_id,
+                account.property_payment_term_id,
+            ),
+            (
+                "fiscal_position",
+                _("Fiscal position"),
+                self.fiscal_position_id,
+                order.fiscal_position_id,
+                position.sudo()._get_fiscal_position(account, self.partner_shipping_id),
+            ),
+            (
+                "po",
+                _("PO"),
+                (self._is_ref_a_po() and self.ref) or "",
+                order.client_order_ref or "",
+                account.po_number or "",
+            ),
+        ]
+        for code, label, draft, quoted, given in rows:
+            term = Term(code, draft, quoted, given)
+            status = judge_term(term)
+            if status == "missing" and not (code == "po" and account.po_required):
+                status = "ok"
+            if code == "po" and not quoted and not given and not account.po_required:
+                status = "ok"
+            yield {
+                "code": code,
+                "name": label,
+                "status": status,
+                "draft": self._format_term(draft),
+                "quotation": self._format_term(quoted),
+                "account": self._format_term(given),
+                "source": self._format_source(source_of(term)),
+            }
+
+    def _check_taxes(self, orders):
+        """Compare each line's taxes with the quotation and the fiscal position."""
+        _ = self.env._
+        account = self.sudo().partner_id.commercial_partner_id
+        lines = self.sudo().invoice_line_ids.filtered(
+            lambda line: line.display_type == "product"
+        )
+        status, note = "ok", ""
+        for line in lines:
+            agreed = line.sale_line_ids.tax_ids
+            if line.sale_line_ids and line.tax_ids != agreed:
+                status, note = "differs", ", ".join(agreed.mapped("name")) or _("none")
+            elif not line.tax_ids and not account.tax_exempt:
+                status, note = "missing", _("a line has no tax")
+        return {
+            "code": "tax",
+            "name": _("Taxes"),
+            "status": status,
+            "draft": ", ".join(lines.tax_ids.mapped("name")) or _("none"),
+            "quotation": note if status == "differs" else "",
+            "account": (account.tax_exempt_reason or _("exempt"))
+            if account.tax_exempt
+            else (note if status == "missing" else ""),
+            "source": self._format_source("quotation" if orders else "account"),
+        }
+
+    def _check_amounts(self, orders, usual):
+        """Compare amount and discount with the quotation and the account's habit."""
+        _ = self.env._
+        lines = self.sudo().invoice_line_ids.filtered(
+            lambda line: line.display_type == "product"
+        )
+        agreed_lines = lines.sale_line_ids
+        agreed = self._get_agreed_amount(orders) if orders else None
+        amounts = Amounts(
+            draft=Decimal(str(self.amount_untaxed)),
+            agreed=agreed,
+            usual=usual,
+            discount=Decimal(str(max(lines.mapped("discount"), default=0))),
+            agreed_discount=Decimal(
+                str(max(agreed_lines.mapped("discount"), default=0))
+            )
+            if agreed_lines
+            else None,
+            discount_limit=Decimal(str(self.company_id.billing_discount_limit)),
+        )
+        verdicts = judge_amounts(amounts)
+        remarks = {
+            "zero": _("nothing is charged"),
+            "unusual": _("ten times the usual amount of this account"),
+            "limit": _("above the limit of %(limit)s %%", limit=amounts.discount_limit),
+            "missing": _("an agreed discount is missing"),
+        }
+        money = self.currency_id
+        yield {
+            "code": "amount",
+            "name": _("Amount before tax"),
+            "status": verdicts["amount"],
+            "draft": format_amount(self.env, self.amount_untaxed, money),
+            "quotation": ""
+            if agreed is None
+            else format_amount(self.env, float(agreed), money),
+            "account": remarks.get(verdicts["amount"], ""),
+            "source": self._format_source("quotation" if orders else "deal"),
+        }
+        yield {
+            "code": "discount",
+            "name": _("Discount"),
+            "status": verdicts["discount"],
+            "draft": f"{float(amounts.discount):g} %",
+            "quotation": ""
+            if amounts.agreed_discount is None
+            else f"{float(amounts.agreed_discount):g} %",
+            "account": remarks.get(verdicts["discount"], ""),
+            "source": self._format_source("quotation" if orders else "deal"),
+        }
+
+    def _check_twin(self, twin):
+        return {
+            "code": "duplicate",
+            "name": self.env._("Duplicate"),
+            "status": "duplicate" if twin else "ok",
+            "draft": self.env._("like %(invoice)s", invoice=twin.display_name)
+            if twin
+            else self.env._("none found"),
+            "quotation": "",
+            "account": "",
+            "source": "",
+        }
+
+    def _get_agreed_amount(self, orders):
+        """Return what the quotation leaves to this invoice, before tax.
+
+        The order without what its other invoices bill, and without what is invoiced
+        only once it is delivered.
+        """
+        total = Decimal(0)
+        for line in orders.order_line.filtered(lambda line: not line.display_type):
+            if line.is_downpayment:
+                continue
+            quantity = line.product_uom_qty
+            if line.product_id.invoice_policy == "delivery":
+                quantity = line.qty_delivered
+            others = sum(
+                invoiced.product_uom_id._compute_quantity(
+                    invoiced.quantity, line.product_uom_id
+                )
+                * (-1 if invoiced.move_type == "out_refund" else 1)
+                for invoiced in line.invoice_lines
+                if invoiced.move_id != self._origin
+                and invoiced.parent_state != "cancel"
+            )
+            if line.product_uom_qty:
+                share = (quantity - others) / line.product_uom_qty
+                amount = line.currency_id.round(line.price_subtotal * share)
+                total += Decimal(str(amount))
+        for line in self.invoice_line_ids.filtered("is_downpayment"):
+            total += Decimal(str(line.price_subtotal))
+        return total
+
+    @api.model
+    def _format_term(self, value):
+        return value if isinstance(value, str) else (value.display_name or "")
+
+    @api.model
+    def _format_source(self, source):
+        labels = {
+            "quotation": self.env._("quotation"),
+            "account": self.env._("account"),
+            "manual": self.env._("by hand"),
+            "deal": self.env._("deal"),
+        }
+        return labels.get(source, "")
+
+    def _get_usual_amounts(self):
+        """Return ``{account: Decimal}``: the average posted invoice, in one query."""
+        groups = self.sudo()._read_group(
+            [
+                ("commercial_partner_id", "in", self.commercial_partner_id.ids),
+                ("move_type", "=", "out_invoice"),
+                ("state", "=", "posted"),
+            ],
+            ["commercial_partner_id"],
+            ["amount_untaxed_signed:avg"],
+        )
+        return {account: Decimal(str(average)) for account, average in groups}
+
+    def _get_twins(self):
+        """Return ``{draft: invoice}`` with the same account and amount this month."""
+        candidates = self.sudo().search(
+            [
+                ("commercial_partner_id", "in", self.commercial_partner_id.ids),
+                ("amount_total", "in", self.mapped("amount_total")),
+                ("move_type", "=", "out_invoice"),
+                ("state", "!=", "cancel"),
+                ("create_date", ">=", "today -31d"),
+            ]
+        )
+        by_key = candidates.grouped(
+            lambda move: (
+                move.commercial_partner_id,
+                move.currency_id,
+                move.amount_total,
+            )
+        )
+        twins = {}
+        for move in self:
+            key = (move.commercial_partner_id, move.currency_id, move.amount_total)
+            others = by_key.get(key, self.browse()) - move._origin
+            if others and move.amount_total:
+                twins[move] = others[0]
+        return twins
