@@ -141,8 +141,9 @@ class CrmBillingHandoff(models.Model):
 
         The flow goes on as superuser: nothing after this looks at the record rules.
         """
-        super()._check_can_process()
+        result = super()._check_can_process()
         self.check_access("read")
+        return result
 
 
 class AccountMove(models.Model):

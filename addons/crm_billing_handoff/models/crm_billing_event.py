@@ -126,7 +126,11 @@ class CrmBillingEvent(models.Model):
 
     def write(self, vals):
         """Refuse: a log that can be edited proves nothing."""
-        raise UserError(self.env._("Billing events are a log: they cannot be changed."))
+        if self:
+            raise UserError(
+                self.env._("Billing events are a log: they cannot be changed.")
+            )
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):

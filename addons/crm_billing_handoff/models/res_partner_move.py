@@ -98,7 +98,7 @@ class ResPartner(models.Model):
             return
         mirrored = set(MIRRORED_FIELDS) & set(self._commercial_fields())
         values = dict.fromkeys(mirrored, False)
-        for company in self.env["res.company"].sudo().search([]):
+        for company in self.env["res.company"].sudo().search(Domain.TRUE):
             # Sales may not write them, and they are not the contact's own.
             leaving.sudo().with_company(company).write(values)
 
@@ -147,7 +147,7 @@ class ResPartner(models.Model):
     def _filtered_walled_values(self):
         """Return the records that have a walled value of their own in any company."""
         valued = self.browse()
-        for company in self.env["res.company"].sudo().search([]):
+        for company in self.env["res.company"].sudo().search(Domain.TRUE):
             valued |= (
                 (self - valued)
                 .with_company(company)

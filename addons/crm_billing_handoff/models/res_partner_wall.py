@@ -75,8 +75,8 @@ class ResPartner(models.Model):
     def _compute_billing_open_balance(self):
         """Override to show a salesperson what own accounts owe, not all of them."""
         visible = self._filtered_billing_visible()
-        super(ResPartner, visible)._compute_billing_open_balance()
         (self - visible).billing_open_balance = 0.0
+        return super(ResPartner, visible)._compute_billing_open_balance()
 
     @api.depends_context("uid")
     def _compute_is_billing_visible(self):

@@ -1,5 +1,6 @@
 from odoo import models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 
 from ..models.res_partner_audit import AUDITED_FIELDS
 from ..models.res_partner_wall import GROUP_MANAGER, bare_vat
@@ -70,7 +71,7 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         ]
         return {
             company: partners.with_company(company)._get_audit_values(names)
-            for company in self.env["res.company"].sudo().search([])
+            for company in self.env["res.company"].sudo().search(Domain.TRUE)
         }
 
     def _log_billing_merge(self, survivor, names, before):
