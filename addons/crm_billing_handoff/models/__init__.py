@@ -8,6 +8,7 @@ from . import crm_billing_handoff_draft
 from . import res_company
 from . import res_users
 from . import res_partner
+from . import res_partner_overview
 from . import res_partner_wall
 from . import res_partner_move
 from . import res_partner_audit

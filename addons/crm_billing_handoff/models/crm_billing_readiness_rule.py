@@ -79,7 +79,7 @@ class CrmBillingReadinessRule(models.Model):
         help="Why it matters and what to do, for the person who fixes it.",
     )
 
-    # === CONSTRAINT METHODS === #
+    # === CONSTRAINT AND ONCHANGE METHODS === #
 
     @api.constrains("check_model", "field_path", "domain", "applies_domain")
     def _check_rule(self):
@@ -131,6 +131,11 @@ class CrmBillingReadinessRule(models.Model):
             raise ValueError(self.env._("a condition is a list of terms"))
         return parsed
 
+    @api.onchange("check_model")
+    def _onchange_check_model(self):
+        """Empty what was chosen from the fields of another model."""
+        self.update({"field_path": False, "domain": False, "applies_domain": False})
+
     # === CRUD METHODS === #
 
     @api.model_create_multi
@@ -153,24 +158,26 @@ class CrmBillingReadinessRule(models.Model):
 
     @api.model
     def _get_account_gaps(self, partners):
-        """Return ``{account: gaps}`` of accounts by themselves, without a deal."""
-        accounts = partners.commercial_partner_id
-        subjects = [
-            Subject(
+        """Return ``{partner: gaps}`` of accounts by themselves, without a deal.
+
+        Of a form that is being edited the unsaved values count.
+        """
+        subjects = {}
+        for partner in partners:
+            account = partner._get_live_account()
+            subjects[partner] = Subject(
                 company=self.env.company,
                 lead=self.env["crm.lead"],
                 account=account,
-                payer=account._get_payer(),
+                payer=account.bill_to_id.commercial_partner_id or account,
                 orders=self.env["sale.order"],
             )
-            for account in accounts
-        ]
-        for subject in subjects:
+        for subject in subjects.values():
             self.env["crm.lead"]._add_gaps(
                 subject, self.env["crm.lead"]._find_account_obstacles(subject)
             )
-        self._evaluate(subjects)
-        return {subject.account: subject.gaps for subject in subjects}
+        self._evaluate(subjects.values())
+        return {partner: subject.gaps for partner, subject in subjects.items()}
 
     @api.model
     def _evaluate(self, subjects):

@@ -22,6 +22,9 @@ class CrmLead(models.Model):
 
     billing_readiness = fields.Json(compute="_compute_billing_readiness")
     billing_gap_count = fields.Integer(compute="_compute_billing_readiness")
+    billing_error = fields.Text(
+        compute="_compute_billing_error", string="Why Billing Stopped"
+    )
 
     @api.depends(
         "partner_id",
@@ -41,6 +44,12 @@ class CrmLead(models.Model):
             open_gaps = [] if handed_off else gaps.get(lead, [])
             lead.billing_readiness = open_gaps
             lead.billing_gap_count = sum(gap["level"] == "block" for gap in open_gaps)
+
+    @api.depends("billing_handoff_ids.billing_error")
+    def _compute_billing_error(self):
+        for lead in self:
+            # Sales may read why its deal is stuck, also on a handoff it cannot open.
+            lead.billing_error = lead.sudo().billing_handoff_id.billing_error
 
     def _check_billing_before_win(self):
         """Refuse winning while something blocks billing, where a company wants that."""
@@ -162,7 +171,7 @@ class CrmLead(models.Model):
                     "level": level,
                     "who": who,
                     "model": record._name,
-                    "res_id": record.id or False,
+                    "res_id": record._origin.id,
                     "record": record.display_name or "",
                 }
             )
@@ -247,14 +256,18 @@ class CrmLead(models.Model):
             yield from self._find_po_obstacles(subject)
             return
         if len(open_quotations) > 1:
-            yield (
-                "several",
-                lead,
-                "block",
-                "sales",
-                _("Several quotations"),
-                _("Choose the quotation that was won, or cancel the others."),
-            )
+            for quotation in open_quotations:
+                yield (
+                    "several",
+                    quotation,
+                    "block",
+                    "sales",
+                    _("Several quotations"),
+                    _(
+                        "Open the one that was won and press *Bill this one*, or "
+                        "cancel the others."
+                    ),
+                )
             return
         if open_quotations and not company.billing_confirm_quotation:
             yield (

@@ -31,7 +31,3 @@ class ResUsers(models.Model):
             & Domain("id", "not in", secured.ids)
         )
         return lacking if True in value else ~lacking
-
-    @api.model
-    def _get_billing_without_two_factor_domain(self):
-        return Domain("billing_lacks_two_factor", "=", True)

@@ -9,6 +9,7 @@ class SaleOrder(models.Model):
     _inherit = "sale.order"
 
     billing_handoff_id = fields.Many2one(related="opportunity_id.billing_handoff_id")
+    billing_can_be_chosen = fields.Boolean(compute="_compute_billing_can_be_chosen")
     billing_is_handed_off = fields.Boolean(
         compute="_compute_billing_is_handed_off",
         help="The user cannot invoice the order: Billing does, from the handoff.",
@@ -25,6 +26,16 @@ class SaleOrder(models.Model):
             payer = account._get_payer()
             if payer != account or account.billing_contact_id:
                 order.partner_invoice_id = payer._get_billing_address()
+
+    @api.depends("state", "opportunity_id.billing_handoff_ids.order_id")
+    def _compute_billing_can_be_chosen(self):
+        for order in self:
+            handoff = order.opportunity_id.sudo().billing_handoff_id
+            order.billing_can_be_chosen = (
+                order.state in ("draft", "sent")
+                and handoff.state in ("pending", "blocked")
+                and handoff.order_id != order
+            )
 
     @api.depends("opportunity_id.billing_handoff_ids.state")
     @api.depends_context("uid")
@@ -47,6 +58,26 @@ class SaleOrder(models.Model):
         return orders
 
     # === ACTION METHODS === #
+
+    def action_choose_for_billing(self):
+        """Say that this quotation of a won deal is the one to be billed.
+
+        For whoever may write the quotation: the salesperson of the deal, or Billing.
+
+        :raise UserError: the deal has no handoff that still has to be billed
+        """
+        self.ensure_one()
+        self.check_access("write")
+        # Sales chooses among its own quotations; the handoff itself is Billing's.
+        handoff = self.opportunity_id.sudo().billing_handoff_id
+        if handoff.state not in ("pending", "blocked"):
+            raise UserError(
+                self.env._(
+                    "%(order)s belongs to no won deal that waits to be billed.",
+                    order=self.name,
+                )
+            )
+        handoff.order_id = self
 
     def action_view_billing_handoff(self):
         """Open the handoff of the order's deal."""

@@ -74,7 +74,13 @@ class TestHandOff(BillingHandoffCommon):
         handoff = self._win_and_process(deal)
         self.assertEqual(handoff.missing[0]["code"], "several")
 
-        handoff.with_user(self.clerk).order_id = second
+        linked = [gap["res_id"] for gap in handoff.missing if gap["code"] == "several"]
+        self.assertEqual(linked, deal.order_ids.ids, "one link each")
+
+        other = self.users["other_seller"]
+        with self.assertRaises(AccessError):
+            second.with_user(other).action_choose_for_billing()
+        second.with_user(self.seller).action_choose_for_billing()
         self.assertTrue(handoff.to_recheck, "choosing releases it")
         handoff._process_or_bisect()
         self.assertEqual(handoff.move_ids.amount_untaxed, 200.0)

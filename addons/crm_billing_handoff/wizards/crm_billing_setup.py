@@ -9,7 +9,7 @@ ASKED_FIELDS = (
     "billing_product_id",
     "billing_review_required",
 )
-TWO_FACTOR = "crm_billing_handoff.res_users_action_server_no_two_factor"
+TWO_FACTOR = "crm_billing_handoff.res_users_action_no_two_factor"
 # Pages that not every billing manager may open.
 LINK_GROUPS = {
     "base_setup.action_general_configuration": "base.group_system",
@@ -191,7 +191,7 @@ class CrmBillingSetup(models.TransientModel):
             "payment.action_payment_provider",
         )
         users = self.env["res.users"].sudo()
-        unsafe = users.search(users._get_billing_without_two_factor_domain())
+        unsafe = users.search([("billing_lacks_two_factor", "=", True)])
         yield (
             "two_factor",
             _("Two-factor authentication"),
@@ -202,17 +202,6 @@ class CrmBillingSetup(models.TransientModel):
         )
 
     # === ACTION METHODS === #
-
-    @api.model
-    def action_view_no_two_factor(self):
-        """List the people of Billing who sign in without a second factor."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "crm_billing_handoff.res_users_action_no_two_factor"
-        )
-        action["domain"] = list(
-            self.env["res.users"]._get_billing_without_two_factor_domain()
-        )
-        return action
 
     def action_done(self):
         """Close the page; its values are kept as they were typed."""

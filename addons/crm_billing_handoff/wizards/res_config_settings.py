@@ -37,9 +37,11 @@ class ResConfigSettings(models.TransientModel):
     def _compute_billing_no_two_factor_count(self):
         users = self.env["res.users"].sudo()
         self.billing_no_two_factor_count = users.search_count(
-            users._get_billing_without_two_factor_domain()
+            [("billing_lacks_two_factor", "=", True)]
         )
 
     def action_view_billing_no_two_factor(self):
         """List the people of Billing who sign in without a second factor."""
-        return self.env["crm.billing.setup"].action_view_no_two_factor()
+        return self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_billing_handoff.res_users_action_no_two_factor"
+        )
