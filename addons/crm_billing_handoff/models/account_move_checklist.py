@@ -248,23 +248,28 @@ class AccountMove(models.Model):
         return labels.get(source, "")
 
     def _get_usual_amounts(self):
-        """Return ``{account: Decimal}``: the average posted invoice, in one query."""
+        """Return ``{(account, company): Decimal}``: the average posted invoice."""
         groups = self.sudo()._read_group(
             [
                 ("commercial_partner_id", "in", self.commercial_partner_id.ids),
+                ("company_id", "in", self.company_id.ids),
                 ("move_type", "=", "out_invoice"),
                 ("state", "=", "posted"),
             ],
-            ["commercial_partner_id"],
+            ["commercial_partner_id", "company_id"],
             ["amount_untaxed_signed:avg"],
         )
-        return {account: Decimal(str(average)) for account, average in groups}
+        return {
+            (account, company): Decimal(str(average))
+            for account, company, average in groups
+        }
 
     def _get_twins(self):
         """Return ``{draft: invoice}`` with the same account and amount this month."""
         candidates = self.sudo().search(
             [
                 ("commercial_partner_id", "in", self.commercial_partner_id.ids),
+                ("company_id", "in", self.company_id.ids),
                 ("amount_total", "in", self.mapped("amount_total")),
                 ("move_type", "=", "out_invoice"),
                 ("state", "!=", "cancel"),
@@ -273,6 +278,7 @@ class AccountMove(models.Model):
         )
         by_key = candidates.grouped(
             lambda move: (
+                move.company_id,
                 move.commercial_partner_id,
                 move.currency_id,
                 move.amount_total,
@@ -280,7 +286,12 @@ class AccountMove(models.Model):
         )
         twins = {}
         for move in self:
-            key = (move.commercial_partner_id, move.currency_id, move.amount_total)
+            key = (
+                move.company_id,
+                move.commercial_partner_id,
+                move.currency_id,
+                move.amount_total,
+            )
             others = by_key.get(key, self.browse()) - move._origin
             if others and move.amount_total:
                 twins[move] = others[0]

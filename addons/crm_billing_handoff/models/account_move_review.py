@@ -78,7 +78,8 @@ class AccountMove(models.Model):
             items = []
             if move in reviewable:
                 items = move._get_checklist(
-                    usual.get(move.commercial_partner_id), twins.get(move)
+                    usual.get((move.commercial_partner_id, move.company_id)),
+                    twins.get(move),
                 )
             move.billing_checklist = items
             move.billing_difference_count = sum(item["status"] in RED for item in items)
@@ -99,6 +100,7 @@ class AccountMove(models.Model):
             self.fiscal_position_id.id,
             self.currency_id.id,
             str(self.invoice_date or ""),
+            self.partner_bank_id.id,
             [
                 [
                     line.product_id.id,
@@ -195,7 +197,11 @@ class AccountMove(models.Model):
             )
             if not must or move.billing_is_reviewed:
                 continue
-            if move.sudo().transaction_ids.filtered(lambda tx: tx.state == "done"):
+            # Core posts what was paid online as superuser; a person who typed a
+            # transaction in still has to review.
+            if self.env.su and move.transaction_ids.filtered(
+                lambda tx: tx.state == "done"
+            ):
                 self.env["crm.billing.event"]._log(
                     [
                         {

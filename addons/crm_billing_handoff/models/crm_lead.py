@@ -65,7 +65,6 @@ class CrmLead(models.Model):
             )
         )
         won._check_billing_before_win()
-        won.filtered(lambda lead: lead.type == "lead").type = "opportunity"
         # Shown before core writes the win, so that it rides on the same update.
         won._filtered_without_billing()._show_queued("waiting")
         result = super()._handle_won_lost(old_status_by_lead, new_status_by_lead)
@@ -83,23 +82,20 @@ class CrmLead(models.Model):
         return result
 
     @api.ondelete(at_uninstall=False)
-    def _unlink_except_handed_off(self):
-        kept = self.sudo().billing_handoff_ids.filtered(
-            lambda handoff: handoff.state != "cancelled" or handoff.move_ids
-        )
-        if kept or self.sudo().billing_move_ids:
+    def _unlink_except_billed(self):
+        """Keep deals with documents; a handoff that billed nothing goes along."""
+        # Whoever may delete a deal may not need to read its invoices.
+        billed = self.sudo().filtered("billing_move_ids")
+        if billed:
             raise UserError(
                 self.env._(
-                    "%(deals)s is handed off to Billing or has invoices: archive it "
-                    "instead of deleting it.",
-                    deals=", ".join(
-                        (kept.lead_id | self.filtered("billing_move_ids")).mapped(
-                            "name"
-                        )
-                    ),
+                    "%(deals)s has invoices: archive it instead of deleting it.",
+                    deals=", ".join(billed.mapped("name")),
                 )
             )
-        self.sudo().billing_handoff_ids.unlink()
+        handoffs = self.sudo().billing_handoff_ids
+        handoffs._set_state("cancelled")
+        handoffs.unlink()
 
     # === BUSINESS METHODS - MERGE === #
 

@@ -6,6 +6,8 @@ from odoo.fields import Domain
 
 GROUP_CLERK = "crm_billing_handoff.group_billing_user"
 GROUP_MANAGER = "crm_billing_handoff.group_billing_manager"
+# Keeps the ledger itself, terms and fiscal positions included.
+GROUP_LEDGER = "account.group_account_manager"
 
 # What Sales reads and proposes, but does not change (design: roles).
 WALLED_FIELDS = (
@@ -141,7 +143,8 @@ class ResPartner(models.Model):
         The superuser may: automation rules and *update record* actions are the
         administrator's tool, and leave their name in the log.
         """
-        return self.env.su or self.env.user.has_group(GROUP_CLERK)
+        user = self.env.user
+        return self.env.su or user.has_groups(f"{GROUP_CLERK},{GROUP_LEDGER}")
 
     @api.model
     def _has_field_access(self, field, operation):
@@ -213,7 +216,7 @@ class ResPartner(models.Model):
             return
         if not self._can_write_billing_data():
             self._check_set_once(vals)
-        elif not self.env.user.has_group(GROUP_MANAGER):
+        elif not self.env.user.has_groups(f"{GROUP_MANAGER},{GROUP_LEDGER}"):
             self._check_open_documents(vals)
 
     def _check_set_once(self, vals):

@@ -3,6 +3,7 @@ from . import test_account
 from . import test_audit_log
 from . import test_demo
 from . import test_hand_off
+from . import test_holes
 from . import test_machine_fields
 from . import test_multi_company
 from . import test_performance

@@ -378,10 +378,10 @@ class TestWinning(BillingHandoffCommon):
         self.assertEqual(handoffs[1].state, "blocked")
 
     def test_a_lead_that_is_won_is_an_opportunity(self):
-        lead = self._create_deal(type="lead")
-        self._win(lead)
+        lead = self._create_deal(type="lead", expected_revenue=10)
+        self._win_and_process(lead)
         self.assertEqual(lead.type, "opportunity")
-        self.assertEqual(len(lead.billing_handoff_ids), 1)
+        self.assertEqual(len(lead.billing_move_ids), 1)
 
     def test_an_automation_wins(self):
         model = self.env["ir.model"]._get("crm.lead")
@@ -570,16 +570,15 @@ class TestOneBill(BillingHandoffCommon):
         live = merged.billing_handoff_ids.filtered(lambda h: h.state != "cancelled")
         self.assertEqual(len(live), 1)
 
-    def test_a_handed_off_deal_is_not_deleted(self):
+    def test_a_billed_deal_is_not_deleted(self):
         deal = self._create_deal(expected_revenue=10)
         self._win_and_process(deal)
         with self.assertRaisesRegex(UserError, "archive it"):
             deal.unlink()
         unbilled = self._create_deal()
-        self._win(unbilled)
-        unbilled.stage_id = self.open_stage
+        handoff = self._win(unbilled)
         unbilled.unlink()
-        self.assertFalse(unbilled.exists())
+        self.assertFalse(handoff.exists())
 
     def test_a_deleted_draft_waits_for_a_person(self):
         deal = self._create_deal(expected_revenue=10)

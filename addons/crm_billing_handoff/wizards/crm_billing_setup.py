@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import AccessError
 
 from odoo.addons.base.models.res_partner import _tz_get
 
@@ -86,6 +87,13 @@ class CrmBillingSetup(models.TransientModel):
 
     def _keep_on_company(self):
         for setup in self:
+            if setup.company_id not in self.env.companies:
+                raise AccessError(
+                    self.env._(
+                        "You do not work in %(company)s. Switch to it first.",
+                        company=setup.company_id.sudo().name,
+                    )
+                )
             # The page is the billing manager's, who may not write companies otherwise.
             setup.company_id.sudo().write(
                 {
