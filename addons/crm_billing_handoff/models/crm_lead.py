@@ -78,7 +78,8 @@ class CrmLead(models.Model):
 
     def write(self, vals):
         result = super().write(vals)
-        self.env["crm.billing.handoff"]._wake_later("lead", self.ids)
+        if any(self._fields[name].store for name in vals):
+            self.env["crm.billing.handoff"]._wake_later("lead", self.ids)
         return result
 
     @api.ondelete(at_uninstall=False)
