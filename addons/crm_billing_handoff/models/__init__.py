@@ -3,6 +3,7 @@ from . import crm_billing_service_tier
 from . import crm_billing_event
 from . import crm_billing_readiness_rule
 from . import crm_billing_handoff
+from . import crm_billing_handoff_job
 from . import crm_billing_handoff_queue
 from . import crm_billing_handoff_draft
 from . import res_company

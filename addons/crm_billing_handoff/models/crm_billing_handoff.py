@@ -1,15 +1,12 @@
 import logging
 from collections import defaultdict
 
-import psycopg2
-
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 _logger = logging.getLogger(__name__)
 
-CHUNK_SIZE = 100
 ACTIVITY_BLOCKED = "crm_billing_handoff.mail_activity_type_blocked"
 ACTIVITY_BILLING = "crm_billing_handoff.mail_activity_type_billing"
 
@@ -17,9 +14,9 @@ ACTIVITY_BILLING = "crm_billing_handoff.mail_activity_type_billing"
 class CrmBillingHandoff(models.Model):
     """A won opportunity on its way to an invoice: the queue, the log and the proof.
 
-    The main flow starts in :meth:`_cron_process` or at a button
-    (:meth:`action_process`) and goes through :meth:`_process`: ready? → draft. What is
-    missing is asked from `crm.billing.readiness.rule`, the draft is made in
+    The main flow starts in :meth:`_cron_process` (`crm_billing_handoff_job.py`) or at a
+    button (:meth:`action_process`) and goes through :meth:`_process`: ready? → draft.
+    What is missing is asked from `crm.billing.readiness.rule`, the draft is made in
     `crm_billing_handoff_draft.py`; how a win is queued and what wakes a blocked row is
     in `crm_billing_handoff_queue.py`. A deal has one live row: the unique index, not a
     search, keeps it from being billed twice.
@@ -238,6 +235,7 @@ class CrmBillingHandoff(models.Model):
         self._check_can_process()
         # Drafts are made as superuser: Sales has no right to write invoices.
         handoffs = self.sudo()
+        handoffs._lock_and_wait()
         handoffs.filtered("is_held").write({"is_held": False})
         handoffs._process_or_bisect()
         if (
@@ -279,61 +277,6 @@ class CrmBillingHandoff(models.Model):
             ) from error
 
     # === BUSINESS METHODS - PROCESS === #
-
-    @api.model
-    def _get_due_domain(self):
-        return (
-            Domain("state", "=", "pending")
-            | (Domain("state", "=", "blocked") & Domain("to_recheck", "=", True))
-        ) & Domain("is_held", "=", False)
-
-    @api.model
-    def _cron_process(self, chunk_size=CHUNK_SIZE):
-        """Process what is queued or woken, in chunks, one commit a chunk.
-
-        Two workers share the queue: each locks its own chunk. A lost race (a
-        serialization failure) is nobody's fault: roll back, leave it to the next run.
-        """
-        domain = self._get_due_domain()
-        commit_progress = self.env["ir.cron"]._commit_progress
-        commit_progress(remaining=self.search_count(domain))
-        while chunk := self.search(
-            domain, limit=20 * chunk_size, order="id"
-        ).try_lock_for_update(allow_referencing=True, limit=chunk_size):
-            try:
-                chunk._process_or_bisect()
-            except psycopg2.OperationalError:
-                _logger.info("Handoffs changed while processed, trying again later")
-                self.env.cr.rollback()
-                self._trigger_job()
-                break
-            if not commit_progress(len(chunk)):
-                break
-
-    @api.model
-    def _cron_recheck(self):
-        """Look once a night at what is blocked, in case nothing woke it."""
-        stale = self.search([("state", "in", ("pending", "blocked"))]).filtered(
-            lambda handoff: handoff.lead_id.won_status != "won"
-        )
-        stale._cancel_or_keep()
-        self._wake_all_blocked()
-
-    def _process_or_bisect(self):
-        """Process the chunk at once; on failure halve it until the culprit is alone."""
-        try:
-            with self.env.cr.savepoint():
-                self._process()
-        except psycopg2.OperationalError:
-            raise
-        except Exception as error:
-            # Whatever one deal breaks must not stop the others: it keeps its reason.
-            if len(self) == 1:
-                self._set_error(error)
-                return
-            half = len(self) // 2
-            self[:half]._process_or_bisect()
-            self[half:]._process_or_bisect()
 
     def _process(self):
         """Block what is not ready, make drafts of the rest."""

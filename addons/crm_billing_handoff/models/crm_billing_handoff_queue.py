@@ -1,6 +1,9 @@
 from collections import defaultdict
 
+import psycopg2
+
 from odoo import api, models
+from odoo.exceptions import ConcurrencyError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -35,12 +38,16 @@ class CrmBillingHandoff(models.Model):
         queued = leads.browse(fact["lead_id"] for fact in new)
         plain = queued._filtered_without_billing()
         plain._show_queued("blocked" if held else "waiting")
-        with plain._protecting_billing_state():
-            handoffs = self.with_context(
-                tracking_disable=True,
-                mail_create_nolog=True,
-                mail_create_nosubscribe=True,
-            ).create([self._prepare_handoff(fact, held) for fact in new])
+        silent = self.with_context(
+            tracking_disable=True, mail_create_nolog=True, mail_create_nosubscribe=True
+        )
+        vals_list = [self._prepare_handoff(fact, held) for fact in new]
+        try:
+            with plain._protecting_billing_state():
+                handoffs = silent.create(vals_list)
+        except psycopg2.errors.UniqueViolation as error:
+            # Somebody else queued a deal just now: Odoo repeats the call and finds it.
+            raise ConcurrencyError(str(error)) from error
         self._forget_waking(queued)
         self._trigger_job()
         return handoffs
