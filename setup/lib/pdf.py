@@ -23,6 +23,7 @@ from PyPDF2.generic import (
 from .browser import Browser
 
 VERSION = "wkhtmltopdf 0.12.6"
+PAIRS = {"cookie", "custom-header", "post"}  # options with a name and a value
 SWITCHES = {"quiet", "disable-local-file-access", "disable-smart-shrinking"}
 SWITCHES |= {"header-line", "footer-line", "enable-local-file-access"}
 MM = 1 / 25.4  # in inches, as DevTools wants it
@@ -65,9 +66,17 @@ def parse(arguments):
             files.append(argument)
         elif name in SWITCHES:
             options[name] = True
+        elif name in PAIRS:
+            options[name] = (next(rest), next(rest))
         else:
             options[name] = next(rest)
     return options, files
+
+
+def _parse_cookie(text):
+    """Return ``(name, value)`` of the first cookie in ``text``, if there is any."""
+    name, _, value = (text or "").partition(";")[0].partition("=")
+    return (name, value) if name else None
 
 
 def millimetres(value):
@@ -80,7 +89,9 @@ class Printer:
         self._page = page
         self._header = self._read(options.get("header-html"))
         self._footer = self._read(options.get("footer-html"))
-        self._cookie = self._read(options.get("cookie-jar"))
+        self._cookie = options.get("cookie") or _parse_cookie(
+            self._read(options.get("cookie-jar"))
+        )
         size = SIZES.get(options.get("page-size", "A4"), SIZES["A4"])
         self._width = millimetres(options.get("page-width", size[0]))
         self._height = millimetres(options.get("page-height", size[1]))
@@ -121,7 +132,7 @@ class Printer:
         if found := re.search(r'<base href="(https?://[^"/]+)', body):
             self._origin = found[1]
         if self._cookie:
-            name, _, value = self._cookie.partition(";")[0].partition("=")
+            name, value = self._cookie
             cookie = {"name": name, "value": value, "url": self._origin}
             self._page.call("Network.setCookie", **cookie)
 

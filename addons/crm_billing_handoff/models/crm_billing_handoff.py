@@ -69,7 +69,6 @@ class CrmBillingHandoff(models.Model):
     )
     account_id = fields.Many2one(
         "res.partner",
-        string="Account",
         compute="_compute_from_lead",
         store=True,
         precompute=True,

@@ -189,7 +189,7 @@ class CrmBillingReadinessRule(models.Model):
         for subject in subjects:
             by_company[subject.company].append(subject)
         # Everybody's rules count, whatever the viewer may read.
-        rules = self.sudo().search([])
+        rules = self.sudo().search([("active", "=", True)])
         for company, company_subjects in by_company.items():
             for rule in rules:
                 if not rule.company_id or rule.company_id == company:

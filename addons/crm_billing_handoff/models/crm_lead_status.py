@@ -60,7 +60,6 @@ class CrmLead(models.Model):
         help="What is still open of it, payments shared in proportion.",
     )
     billing_as_of = fields.Datetime(
-        string="Billing As Of",
         compute="_compute_billing_state",
         store=True,
         copy=False,

@@ -40,7 +40,6 @@ class ResCompany(models.Model):
     )
     billing_responsible_id = fields.Many2one(
         "res.users",
-        string="Billing Responsible",
         domain="[('share', '=', False), ('company_ids', 'in', id)]",
         help="Gets the tasks that only Billing can solve.",
     )

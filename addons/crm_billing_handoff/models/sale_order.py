@@ -20,12 +20,13 @@ class SaleOrder(models.Model):
     @api.depends("partner_id")
     def _compute_partner_invoice_id(self):
         """Override of `sale` to propose who pays and receives by the account's data."""
-        super()._compute_partner_invoice_id()
+        result = super()._compute_partner_invoice_id()
         for order in self:
             account = order.partner_id.commercial_partner_id
             payer = account._get_payer()
             if payer != account or account.billing_contact_id:
                 order.partner_invoice_id = payer._get_billing_address()
+        return result
 
     @api.depends("state", "opportunity_id.billing_handoff_ids.order_id")
     def _compute_billing_can_be_chosen(self):
