@@ -80,10 +80,20 @@ class CrmBillingEvent(models.Model):
     lead_id = fields.Many2one("crm.lead", string="Opportunity", index="btree_not_null")
     handoff_id = fields.Many2one("crm.billing.handoff", index="btree_not_null")
     move_id = fields.Many2one("account.move", string="Invoice", index="btree_not_null")
-    field_name = fields.Char(string="Field")
+    field_name = fields.Char(string="Technical Field")
+    field_label = fields.Char(string="Field", compute="_compute_field_label")
     old_value = fields.Char()
     new_value = fields.Char()
     note = fields.Char()
+
+    @api.depends("field_name")
+    @api.depends_context("lang")
+    def _compute_field_label(self):
+        """Name the field as the account's form does."""
+        described = self.env["ir.model.fields"]
+        for event in self:
+            field = described._get("res.partner", event.field_name or "")
+            event.field_label = field.field_description or event.field_name
 
     @api.model
     def _log(self, vals_list):
