@@ -6,6 +6,7 @@ from . import crm_billing_handoff
 from . import crm_billing_handoff_job
 from . import crm_billing_handoff_queue
 from . import crm_billing_handoff_draft
+from . import crm_billing_handoff_rest
 from . import res_company
 from . import res_users
 from . import res_partner

@@ -11,8 +11,10 @@ from . import test_multi_company
 from . import test_one_bill
 from . import test_performance
 from . import test_readiness
+from . import test_rest
 from . import test_review
 from . import test_status
+from . import test_taxes
 from . import test_tours
 from . import test_views
 from . import test_wall

@@ -1,0 +1,111 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command
+
+
+class CrmBillingHandoff(models.Model):
+    """What came to a deal after it was handed over: more to bill, one-off invoices.
+
+    An edited order makes no second bill by itself (B7): the deal says what is open, and
+    a person bills it.
+    """
+
+    _inherit = "crm.billing.handoff"
+
+    open_order_ids = fields.Many2many(
+        "sale.order", compute="_compute_open_order_ids", string="Orders to Bill"
+    )
+    difference = fields.Char(compute="_compute_open_order_ids")
+
+    @api.depends("state", "lead_id.order_ids.invoice_status")
+    def _compute_open_order_ids(self):
+        for handoff in self:
+            # The accountant, who cannot open deals, sees that something is open.
+            orders = handoff.sudo().lead_id.order_ids.filtered(
+                lambda order: order.invoice_status == "to invoice"
+            )
+            if handoff.state != "done":
+                orders = orders.browse()
+            handoff.open_order_ids = orders
+            handoff.difference = bool(orders) and self.env._(
+                "Differs from what was handed over: %(amounts)s before tax is not "
+                "billed yet.",
+                amounts=", ".join(
+                    f"{order.name} "
+                    f"{order.currency_id.format(order._get_untaxed_to_invoice())}"
+                    for order in orders
+                ),
+            )
+
+    def action_bill_rest(self):
+        """Make drafts of what is open on the orders of deals that are handed over.
+
+        Safe to call again: what has a draft is not open any more.
+
+        :return: an action to the new draft
+        :raise AccessError: a salesperson calls it on the deal of somebody else
+        """
+        self._check_can_process()
+        moves = self.env["account.move"]
+        # Drafts are made as superuser: Sales has no right to write invoices.
+        for handoff in self.sudo():
+            handoff._lock_and_wait()
+            orders = handoff.open_order_ids
+            if not orders:
+                continue
+            drafts = orders._create_billing_drafts(grouped=False)
+            drafts._note_origin()
+            event = {**handoff._prepare_event("drafted"), "move_id": drafts[:1].id}
+            self.env["crm.billing.event"]._log([event])
+            moves |= drafts
+        if moves and self.env.user.has_group("account.group_account_invoice"):
+            return self.env["account.move"]._get_billing_action(moves)
+        return None
+
+
+class CrmLead(models.Model):
+    _inherit = "crm.lead"
+
+    billing_difference = fields.Char(compute="_compute_billing_difference")
+
+    @api.depends("billing_handoff_ids.state", "order_ids.invoice_status")
+    def _compute_billing_difference(self):
+        for lead in self:
+            lead.billing_difference = lead.sudo().billing_handoff_id.difference
+
+    def action_bill_rest(self):
+        """Bill what came to the deal after it was handed over."""
+        return self.billing_handoff_id.action_bill_rest()
+
+    def action_new_billing_invoice(self):
+        """Make an empty one-off draft of a won deal, prefilled from it (C1).
+
+        :return: an action to the draft
+        :raise AccessError: the user is no billing clerk
+        :raise UserError: the deal is not won, or has no customer
+        """
+        self.ensure_one()
+        self.env["account.move"]._check_is_biller()
+        if self.won_status != "won" or not self.partner_id:
+            raise UserError(
+                self.env._(
+                    "%(deal)s needs a customer and has to be won before it is billed.",
+                    deal=self.name,
+                )
+            )
+        # The link to the deal is the flow's to set; the lines are typed by the clerk.
+        handoff = self.sudo().billing_handoff_id
+        if not handoff:
+            raise UserError(
+                self.env._("Hand the deal off first: press *Hand off now* on it.")
+            )
+        vals = handoff._prepare_draft()
+        vals["invoice_line_ids"] = [Command.clear()]
+        draft = self.env["account.move"].sudo().create(vals)
+        draft._note_origin()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "account.move",
+            "res_id": draft.id,
+            "views": [(self.env.ref("account.view_move_form").id, "form")],
+        }
