@@ -206,12 +206,27 @@ class AccountMove(models.Model):
     def _get_agreed_amount(self, orders):
         """Return what the quotation leaves to this invoice, before tax.
 
-        The order without what its other invoices bill, and without what is invoiced
-        only once it is delivered.
+        The order without what its other invoices bill, down payments included, and
+        without what is invoiced only once it is delivered. What a down payment itself
+        asks for is agreed elsewhere.
         """
+        billed = self.invoice_line_ids.filtered(
+            lambda line: line.display_type == "product"
+        )
+        if billed and all(billed.mapped("is_downpayment")):
+            return Decimal(str(self.amount_untaxed))
         total = Decimal(0)
         for line in orders.order_line.filtered(lambda line: not line.display_type):
+            elsewhere = line.invoice_lines.filtered(
+                lambda invoiced: (
+                    invoiced.move_id != self._origin
+                    and invoiced.parent_state != "cancel"
+                )
+            )
             if line.is_downpayment:
+                total -= sum(
+                    Decimal(str(-invoiced.amount_currency)) for invoiced in elsewhere
+                )
                 continue
             quantity = line.product_uom_qty
             if line.product_id.invoice_policy == "delivery":
@@ -221,16 +236,12 @@ class AccountMove(models.Model):
                     invoiced.quantity, line.product_uom_id
                 )
                 * (-1 if invoiced.move_type == "out_refund" else 1)
-                for invoiced in line.invoice_lines
-                if invoiced.move_id != self._origin
-                and invoiced.parent_state != "cancel"
+                for invoiced in elsewhere
             )
             if line.product_uom_qty:
                 share = (quantity - others) / line.product_uom_qty
                 amount = line.currency_id.round(line.price_subtotal * share)
                 total += Decimal(str(amount))
-        for line in self.invoice_line_ids.filtered("is_downpayment"):
-            total += Decimal(str(line.price_subtotal))
         return total
 
     @api.model

@@ -122,6 +122,8 @@ class SaleOrder(models.Model):
     def _create_billing_drafts(self, grouped):
         """Make the drafts of won deals through core, without a mail thread each.
 
+        Down payments are deducted and negative quantities counted, as in core's wizard.
+
         :param grouped: one invoice an order; else core's own grouping
         """
         self.order_line.invoice_lines.fetch(["is_downpayment"])
@@ -130,7 +132,7 @@ class SaleOrder(models.Model):
             raise_if_nothing_to_invoice=False,
             mail_create_nolog=True,
             mail_create_nosubscribe=True,
-        )._create_invoices(grouped=grouped)
+        )._create_invoices(grouped=grouped, final=True)
         return moves.with_context(billing_from_handoff=False)
 
     def _get_draft_defaults(self):

@@ -9,6 +9,7 @@ from . import test_holes
 from . import test_machine_fields
 from . import test_multi_company
 from . import test_one_bill
+from . import test_orders
 from . import test_performance
 from . import test_readiness
 from . import test_rest

@@ -1,3 +1,4 @@
 from . import base_partner_merge
 from . import crm_billing_setup
 from . import res_config_settings
+from . import sale_advance_payment_inv
