@@ -146,13 +146,15 @@ class Office:
         return deals
 
     def create_broken_product(self):
-        """Create a product that no invoice can hold: its account is off balance."""
+        """Create a product that no invoice can hold: its account is off balance.
+
+        :return: its id and the id of that account
+        """
         values = {"name": "Off balance", "code": "999900"}
         values |= {"account_type": "off_balance"}
         [account] = self.admin("account.account", "create", [values])
-        return self._create_product(
-            "Broken product", property_account_income_id=account
-        )
+        values = {"property_account_income_id": account}
+        return self._create_product("Broken product", **values), account
 
     def _create_product(self, name, **values):
         values = {"name": name, "type": "service", "invoice_policy": "order", **values}
