@@ -24,6 +24,8 @@ class AccountMove(models.Model):
         string="Opportunities",
         copy=False,
         readonly=True,
+        # An archived deal keeps its invoices, its share of them and its credit notes.
+        context={"active_test": False},
     )
     billing_handoff_ids = fields.Many2many(
         "crm.billing.handoff",

@@ -178,6 +178,14 @@ class TestStatus(BillingHandoffCommon):
         )
         self.assertEqual(self.env.cr.fetchone(), ("paid",))
 
+    def test_an_archived_deal_follows_its_payment_and_credit_note(self):
+        self.invoice.action_post()
+        self.deal.action_archive()
+        self._pay(self.invoice)
+        self._assert_status("paid", 110.0, 0.0)
+        credit_note = self.invoice._reverse_moves()
+        self.assertEqual(credit_note.opportunity_ids, self.deal)
+
     def _create_transaction(self, state):
         provider = self.env["payment.provider"].search([], limit=1)
         return self.env["payment.transaction"].create(
