@@ -56,6 +56,7 @@ def post_init_hook(env):
             ON CONFLICT DO NOTHING
         """
     )
+    env.invalidate_all()
     leads = env["crm.lead"].with_context(active_test=False)
     linked = leads.search([("billing_move_ids", "!=", False)])
     env.add_to_compute(leads._fields["billing_state"], linked)
@@ -65,3 +66,25 @@ def post_init_hook(env):
         company.billing_recurring_product_id = (
             company.billing_recurring_product_id or company_product
         )
+
+
+def uninstall_hook(env):
+    """Keep the product that invoices name, archived: it is a part of them now."""
+    product = env.ref(
+        "crm_billing_handoff.product_product_deal", raise_if_not_found=False
+    )
+    if not product:
+        return
+    domain = [("product_id", "=", product.id)]
+    lines = ("account.move.line", "sale.order.line")
+    if any(env[model].search_count(domain, limit=1) for model in lines):
+        product.action_archive()
+        # What has no external id is no longer ours to delete.
+        for record in (product, product.product_tmpl_id):
+            env["ir.model.data"].search(
+                [
+                    ("module", "=", "crm_billing_handoff"),
+                    ("model", "=", record._name),
+                    ("res_id", "=", record.id),
+                ]
+            ).unlink()
