@@ -5,6 +5,7 @@ transaction of its own, retried as Odoo retries it. Nothing here needs odoo.
 """
 
 import contextlib
+import functools
 import http.cookiejar
 import json
 import time
@@ -29,7 +30,7 @@ BILLS = """
               JOIN account_move_crm_lead_rel ON move_id = account_move.id
              WHERE lead_id = lead.id),
            lead.billing_state
-      FROM crm_lead lead WHERE lead.id = ANY(%s)
+      FROM crm_lead lead WHERE lead.id = ANY(%s) ORDER BY lead.id
 """
 
 
@@ -78,8 +79,11 @@ class Office:
         company = self.admin("res.company", "search", [])[0]
         self.admin("res.company", "write", company, {"country_id": self.home})
         self.product = self._create_product("Consulting day")
-        self.account, self.payable = self.create_account("Northwind")
         self.won_stage = self._get_stage(is_won=True)
+
+    @functools.cached_property
+    def account(self):
+        return self.create_account("Northwind")[0]
 
     # === PEOPLE === #
 
@@ -97,24 +101,18 @@ class Office:
 
         :return: its id and the id of who receives its invoices
         """
-        [account] = self.admin(
-            "res.partner",
-            "create",
-            [
-                {
-                    "name": name,
-                    "is_company": True,
-                    "street": "1 Main Street",
-                    "city": "Springfield",
-                    "country_id": self.home,
-                }
-            ],
-        )
+        account = self.create_customer(name)
         payable = {"name": f"{name} Payable", "parent_id": account}
         payable |= {"email": "payable@example.com"}
         [payable] = self.admin("res.partner", "create", [payable])
         self.admin("res.partner", "write", account, {"billing_contact_id": payable})
         return account, payable
+
+    def create_customer(self, name):
+        """Create a company as Odoo knows it, nobody named who receives invoices."""
+        values = {"name": name, "is_company": True, "country_id": self.home}
+        values |= {"street": "1 Main Street", "city": "Springfield"}
+        return self.admin("res.partner", "create", [values])[0]
 
     def create_deals(self, seller, *names, product=None, account=None):
         """Create opportunities with a quotation each, as the salesperson.
@@ -157,7 +155,8 @@ class Office:
         return self._create_product("Broken product", **values), account
 
     def _create_product(self, name, **values):
-        values = {"name": name, "type": "service", "invoice_policy": "order", **values}
+        values |= {"name": name, "type": "service", "invoice_policy": "order"}
+        values |= {"taxes_id": [(6, 0, [])]}
         return self.admin("product.product", "create", [values])[0]
 
     def _get_stage(self, is_won):
@@ -173,6 +172,22 @@ class Office:
 
     def win(self, seller, deals):
         seller("crm.lead", "write", deals, {"stage_id": self.won_stage})
+
+    def invoice(self, deal):
+        """Confirm the quotation of the deal and invoice it, without our addons.
+
+        :return: the id of the draft
+        """
+        orders = self.admin("sale.order", "search", [("opportunity_id", "=", deal)])
+        self.admin("sale.order", "action_confirm", orders)
+        [wizard] = self.admin(
+            "sale.advance.payment.inv",
+            "create",
+            [{"advance_payment_method": "delivered", "sale_order_ids": orders}],
+        )
+        self.admin("sale.advance.payment.inv", "create_invoices", [wizard])
+        domain = [("invoice_origin", "!=", False)]
+        return self.admin("account.move", "search", domain, limit=1, order="id desc")[0]
 
     def run_job(self, lane=None, session=None):
         """Run the job in the server of the session, as its cron thread does.
@@ -202,7 +217,7 @@ class Office:
     # === QUESTIONS === #
 
     def query(self, sql, *parameters):
-        self.cursor.execute(sql, parameters)
+        self.cursor.execute(sql, parameters or None)
         return self.cursor.fetchall()
 
     def execute(self, sql, *parameters):
