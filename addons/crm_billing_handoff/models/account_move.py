@@ -52,14 +52,19 @@ class AccountMove(models.Model):
     def write(self, vals):
         result = super().write(vals)
         if vals.get("state") == "cancel":
-            self.sudo().opportunity_ids._reopen_without_document(self)
+            self._get_invoiced_deals()._reopen_without_document()
         return result
 
     def unlink(self):
-        leads = self.sudo().opportunity_ids
+        leads = self._get_invoiced_deals()
         result = super().unlink()
-        leads._reopen_without_document(self.browse())
+        leads._reopen_without_document()
         return result
+
+    def _get_invoiced_deals(self):
+        # Whoever deletes a draft may not be able to read the deal.
+        invoices = self.sudo().filtered(lambda move: move.move_type == "out_invoice")
+        return invoices.opportunity_ids
 
     def _reverse_moves(self, default_values_list=None, cancel=False):
         """Override of `account` to keep the deal on the credit note."""
@@ -121,6 +126,16 @@ class AccountMove(models.Model):
         return action
 
     # === BUSINESS METHODS === #
+
+    def _filtered_standing(self):
+        """Return the invoices that bill something: not cancelled, not credited."""
+        return self.filtered(
+            lambda move: (
+                move.move_type == "out_invoice"
+                and move.state != "cancel"
+                and move.payment_state != "reversed"
+            )
+        )
 
     def _to_document(self):
         """Return the facts that the deal's status is decided from."""
@@ -239,19 +254,16 @@ class AccountMove(models.Model):
 class CrmLead(models.Model):
     _inherit = "crm.lead"
 
-    def _reopen_without_document(self, cancelled):
+    def _reopen_without_document(self):
         """Put a handoff back into the queue of a person when its last invoice is gone.
 
-        It is held: whoever deleted the draft decides when another one is made.
+        It is held: a person decides whether and when another one is made.
         """
         for lead in self.exists():
             handoff = lead.billing_handoff_ids.filtered(
                 lambda handoff: handoff.state == "done"
             )
-            alive = (lead.billing_move_ids - cancelled).filtered(
-                lambda move: move.state != "cancel"
-            )
-            if not handoff or alive:
+            if not handoff or lead.billing_move_ids._filtered_standing():
                 continue
             reason = self.env._(
                 "%(user)s deleted or cancelled the last invoice of this deal. Press "
@@ -259,6 +271,7 @@ class CrmLead(models.Model):
                 user=self.env.user.name,
             )
             handoff._set_state("blocked", billing_error=reason, is_held=True)
+            handoff._ask_billing(self.env._("No invoice any more"), reason)
             self.env["crm.billing.event"]._log(
                 [{**handoff._prepare_event("blocked"), "note": reason}]
             )

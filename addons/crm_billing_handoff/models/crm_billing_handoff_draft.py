@@ -24,7 +24,7 @@ class CrmBillingHandoff(models.Model):
             open_orders = deal_orders.filtered(
                 lambda order: order.invoice_status == "to invoice"
             )
-            if len(deal_orders) == 1 and not handoff.order_id:
+            if len(deal_orders) == 1 and handoff.order_id != deal_orders:
                 handoff.with_context(tracking_disable=True).order_id = deal_orders
             if len(open_orders) > 1:
                 # The orders of one deal share an invoice where core lets them.
@@ -34,7 +34,10 @@ class CrmBillingHandoff(models.Model):
         if singles:
             moves |= singles._create_billing_drafts(grouped=True)
         moves |= self.filtered(
-            lambda handoff: not orders_by_handoff[handoff] and not handoff.move_ids
+            lambda handoff: (
+                not orders_by_handoff[handoff]
+                and not handoff.move_ids._filtered_standing()
+            )
         )._create_drafts_of_amounts()
         moves._note_origin()
         return moves

@@ -20,16 +20,18 @@ class CrmBillingHandoff(models.Model):
     # === BUSINESS METHODS - THE QUEUE === #
 
     @api.model
-    def _queue(self, leads):
-        """Queue newly won ``leads``: one live row each, the work is the job's.
+    def _queue(self, leads, won_now=False):
+        """Queue won ``leads``: one live row each, the work is the job's.
 
         Winning waits for this, so it reads what it needs in one query.
 
+        :param won_now: the deals were won just now, perhaps not for the first time
         :return: the new rows
         """
         facts = self._get_queue_facts(leads)
         live = self.browse(fact["handoff_id"] for fact in facts if fact["handoff_id"])
-        live._welcome_back()
+        if won_now:
+            live._welcome_back()
         new = [fact for fact in facts if not fact["handoff_id"]]
         if not new:
             return self.browse()
@@ -131,7 +133,7 @@ class CrmBillingHandoff(models.Model):
         asked once what should happen to the invoice.
         """
         live = self.filtered(lambda handoff: handoff.state != "cancelled")
-        billed = live.filtered("move_ids")
+        billed = live.filtered(lambda handoff: handoff.move_ids._filtered_standing())
         unbilled = live - billed
         unbilled._set_state("cancelled")
         # Written now: who counts the queries of a later read should not meet it there.
@@ -152,11 +154,22 @@ class CrmBillingHandoff(models.Model):
         )
 
     def _welcome_back(self):
-        """Go on with the handoffs of deals that were won again."""
+        """Go on with the handoffs of deals that were won again.
+
+        What was credited meanwhile is billed again, the rest stays as it is.
+        """
         for handoff in self:
             handoff.activity_feedback(
                 [ACTIVITY_BILLING], feedback=self.env._("The deal was won again.")
             )
+        credited = self.filtered(
+            lambda handoff: (
+                handoff.state == "done" and not handoff.move_ids._filtered_standing()
+            )
+        )
+        if credited:
+            credited._set_state("pending")
+            self._trigger_job()
 
     # === BUSINESS METHODS - WAKE === #
 

@@ -71,7 +71,7 @@ class CrmLead(models.Model):
         # The queue belongs to nobody: whoever may win a deal may fill it.
         if won:
             won.flush_recordset()
-            self.env["crm.billing.handoff"].sudo()._queue(won.sudo())
+            self.env["crm.billing.handoff"].sudo()._queue(won.sudo(), won_now=True)
         if left:
             left.sudo().billing_handoff_ids._cancel_or_keep()
         return result

@@ -195,9 +195,5 @@ class CrmLead(models.Model):
     def _compute_billing_not_won(self):
         for lead in self:
             lead.billing_not_won = lead.won_status != "won" and bool(
-                lead.sudo().billing_move_ids.filtered(
-                    lambda move: (
-                        move.state != "cancel" and move.payment_state != "reversed"
-                    )
-                )
+                lead.sudo().billing_move_ids._filtered_standing()
             )

@@ -49,3 +49,74 @@ class TestOrders(BillingHandoffCommon):
         draft = self._win_and_process(deal).move_ids
         self.assertEqual(draft.amount_untaxed, 400.0)
         self.assertEqual(draft.billing_difference_count, 0)
+
+
+@tagged("post_install", "-at_install")
+class TestInvoiceGone(BillingHandoffCommon):
+    """A bill that was cancelled or credited is no bill: somebody is told, and may."""
+
+    def _get_tasks(self, handoff):
+        return handoff.activity_ids.filtered(lambda task: task.user_id == self.clerk)
+
+    def test_a_cancelled_draft_without_quotation_is_made_again(self):
+        deal = self._create_deal(expected_revenue=900.0)
+        handoff = self._win_and_process(deal)
+        handoff.move_ids.with_user(self.clerk).button_cancel()
+        self.assertEqual(handoff.state, "blocked")
+        self.assertEqual(len(self._get_tasks(handoff)), 1)
+
+        handoff.with_user(self.clerk).action_process()
+
+        self.assertEqual(handoff.move_ids._filtered_standing().amount_untaxed, 900.0)
+        self.assertFalse(self._get_tasks(handoff), "the task is done")
+
+    def test_a_cancelled_order_leaves_a_task_and_the_next_one_is_billed(self):
+        deal = self._create_deal()
+        order = self._create_quotation(deal)
+        handoff = self._win_and_process(deal)
+        order._action_cancel()
+        self.assertEqual(handoff.state, "blocked")
+        self.assertEqual(len(self._get_tasks(handoff)), 1)
+
+        other = self._create_quotation(deal, price=300.0)
+        handoff.with_user(self.clerk).action_process()
+
+        self.assertEqual(handoff.move_ids._filtered_standing().amount_untaxed, 300.0)
+        self.assertEqual(handoff.order_id, other)
+
+    def test_a_cancelled_draft_does_not_keep_a_deal_billed(self):
+        deal = self._create_deal()
+        self._create_quotation(deal)
+        handoff = self._win_and_process(deal)
+        handoff.move_ids.button_cancel()
+        deal.with_user(self.seller).stage_id = self.open_stage
+        self.env.flush_all()
+        self.assertEqual(handoff.state, "cancelled")
+        self._win_and_process(deal)
+        self.assertEqual(deal.billing_state, "draft")
+
+    def test_unwon_credited_won_again_is_billed_again(self):
+        deal = self._create_deal()
+        self._create_quotation(deal)
+        handoff = self._win_and_process(deal)
+        invoice = handoff.move_ids
+        invoice.action_post()
+        deal.with_user(self.seller).stage_id = self.open_stage
+        self.env.flush_all()
+        invoice._reverse_moves(cancel=True)
+
+        self._win_and_process(deal)
+
+        self.assertEqual(deal.billing_handoff_id, handoff)
+        self.assertEqual(handoff.move_ids._filtered_standing().amount_untaxed, 100.0)
+
+    def test_a_credited_deal_that_stays_won_is_not_billed_again(self):
+        deal = self._create_deal()
+        self._create_quotation(deal)
+        invoice = self._win_and_process(deal).move_ids
+        invoice.action_post()
+        invoice._reverse_moves(cancel=True)
+        deal.with_user(self.seller).action_hand_off()
+        self._run_job()
+        self.assertEqual(deal.billing_state, "credited")
+        self.assertEqual(len(deal.billing_move_ids), 2)
