@@ -361,11 +361,13 @@ class CrmBillingHandoff(models.Model):
                 "The draft could not be made: %(error)s. Tell your administrator.",
                 error=error,
             )
+        is_known = self.state == "blocked" and self.billing_error == reason
         self._set_state("blocked", billing_error=reason, missing=False)
         self._ask_billing(self.env._("The draft could not be made"), reason)
-        self.env["crm.billing.event"]._log(
-            [{**self._prepare_event("blocked"), "note": reason}]
-        )
+        if not is_known:
+            self.env["crm.billing.event"]._log(
+                [{**self._prepare_event("blocked"), "note": reason}]
+            )
 
     def _ask_billing(self, summary, note):
         """Leave one task for Billing on the handoff; an open one is renewed."""

@@ -50,6 +50,8 @@ class CrmBillingHandoff(models.Model):
         except psycopg2.errors.UniqueViolation as error:
             # Somebody else queued a deal just now: Odoo repeats the call and finds it.
             raise ConcurrencyError(str(error)) from error
+        if held:
+            handoffs._ask_to_release()
         self._forget_waking(queued)
         self._trigger_job()
         return handoffs
@@ -112,6 +114,15 @@ class CrmBillingHandoff(models.Model):
                 ),
             }
         return vals
+
+    def _ask_to_release(self):
+        """Leave one task a company for deals that were won in bulk, on the first."""
+        for handoffs in self.grouped("company_id").values():
+            first = handoffs[:1]
+            first._ask_billing(
+                self.env._("%(count)s deals were won at once", count=len(handoffs)),
+                first.billing_error,
+            )
 
     @api.model
     def _trigger_job(self):

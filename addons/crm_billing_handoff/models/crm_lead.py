@@ -185,7 +185,8 @@ class CrmLead(models.Model):
             if activity.note != note:
                 activity.note = note
             return
-        owner = self.user_id or self.team_id.user_id
+        # Nobody sees the task of a person who has left.
+        owner = (self.user_id | self.team_id.user_id).filtered("active")[:1]
         owner = owner or self._get_billing_company()._get_billing_responsible()
         self.activity_schedule(
             ACTIVITY_BLOCKED,

@@ -65,7 +65,7 @@ class ResCompany(models.Model):
     def _get_billing_responsible(self):
         """Return who gets the billing tasks: the named person, or a manager."""
         self.ensure_one()
-        if self.billing_responsible_id:
+        if self.billing_responsible_id.active:
             return self.billing_responsible_id
         managers = self.env.ref("crm_billing_handoff.group_billing_manager").sudo()
         candidates = managers.all_user_ids.filtered(

@@ -38,8 +38,19 @@ class TestFailures(BillingHandoffCommon):
         self.assertEqual(failed.activity_ids.user_id, self.clerk)
         self.assertEqual(broken.won_status, "won")
 
-        self._run_job()
+        for _night in range(2):
+            self.env["crm.billing.handoff"]._cron_recheck()
+            self._run_job()
         self.assertEqual(len(failed.activity_ids), 1, "one task, not one a run")
+        events = self.env["crm.billing.event"].search([("handoff_id", "=", failed.id)])
+        self.assertEqual(events.mapped("action"), ["blocked"], "nor one line a night")
+
+    def test_the_task_of_an_owner_who_left_goes_to_billing(self):
+        deal = self._create_deal(team_id=False)
+        handoff = self._win(deal)
+        self.seller.active = False
+        handoff._process_or_bisect()
+        self.assertEqual(deal.activity_ids.user_id, self.clerk)
 
     def test_it_goes_on_when_the_cause_changes(self):
         deal = self._create_deal()

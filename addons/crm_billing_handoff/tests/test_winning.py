@@ -62,6 +62,8 @@ class TestWinning(BillingHandoffCommon):
         self.env["crm.billing.handoff"]._cron_recheck()
         self._run_job()
         self.assertFalse(handoffs.move_ids, "the nightly pass leaves them alone")
+        self.assertEqual(handoffs.activity_ids.user_id, self.clerk)
+        self.assertEqual(len(handoffs.activity_ids), 1, "one task for all of them")
 
         handoffs[0].with_user(self.clerk).action_process()
         self.assertEqual(handoffs[0].state, "done")
