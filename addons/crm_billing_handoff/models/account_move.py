@@ -127,6 +127,12 @@ class AccountMove(models.Model):
 
     # === BUSINESS METHODS === #
 
+    def _get_billing_account(self):
+        """Return the account that buys: of the deal, else of who is billed."""
+        self.ensure_one()
+        partner = self.sudo().opportunity_ids[:1].partner_id or self.sudo().partner_id
+        return partner.commercial_partner_id.with_company(self.company_id)
+
     def _filtered_standing(self):
         """Return the invoices that bill something: not cancelled, not credited."""
         return self.filtered(
@@ -162,7 +168,7 @@ class AccountMove(models.Model):
             for line in self.invoice_line_ids:
                 lead = line.sale_line_ids.order_id.opportunity_id[:1]
                 if lead in weights:
-                    weights[lead] += Decimal(str(abs(line.price_subtotal)))
+                    weights[lead] += Decimal(str(line.price_subtotal))
         return weights
 
     def _note_origin(self):

@@ -1,6 +1,6 @@
 from decimal import Decimal
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.tools import format_amount
 
 from ..billing_rules.review import Amounts, Term, judge_amounts, judge_term, source_of
@@ -53,9 +53,7 @@ class AccountMove(models.Model):
     def _check_terms(self, orders):
         """Compare payer, recipient, terms, fiscal position and PO (B3, B4)."""
         _ = self.env._
-        lead = self.sudo().opportunity_ids[:1]
-        account = (lead.partner_id or self.partner_id).commercial_partner_id
-        account = account.sudo().with_company(self.company_id)
+        account = self._get_billing_account()
         payer = self.commercial_partner_id
         order = orders[:1]
         position = self.env["account.fiscal.position"].with_company(self.company_id)
@@ -114,9 +112,15 @@ class AccountMove(models.Model):
             }
 
     def _check_taxes(self, orders):
-        """Compare each line's taxes with the quotation and the fiscal position."""
+        """Compare each line's taxes with the quotation and the exemption.
+
+        An exemption counts if it is valid on the invoice date (billing rules, 10.4).
+        """
         _ = self.env._
-        account = self.sudo().partner_id.commercial_partner_id
+        account = self._get_billing_account()
+        today = self.invoice_date or fields.Date.context_today(self)
+        expiry = account.tax_exempt_expiry
+        is_exempt = account.tax_exempt and (not expiry or expiry >= today)
         lines = self.sudo().invoice_line_ids.filtered(
             lambda line: line.display_type == "product"
         )
@@ -125,8 +129,10 @@ class AccountMove(models.Model):
             agreed = line.sale_line_ids.tax_ids
             if line.sale_line_ids and line.tax_ids != agreed:
                 status, note = "differs", ", ".join(agreed.mapped("name")) or _("none")
-            elif not line.tax_ids and not account.tax_exempt:
+            elif not line.tax_ids and not is_exempt:
                 status, note = "missing", _("a line has no tax")
+            elif is_exempt and any(line.tax_ids.mapped("amount")):
+                status = "differs"
         return {
             "code": "tax",
             "name": _("Taxes"),
@@ -134,7 +140,7 @@ class AccountMove(models.Model):
             "draft": ", ".join(lines.tax_ids.mapped("name")) or _("none"),
             "quotation": note if status == "differs" else "",
             "account": (account.tax_exempt_reason or _("exempt"))
-            if account.tax_exempt
+            if is_exempt
             else (note if status == "missing" else ""),
             "source": self._format_source("quotation" if orders else "account"),
         }
@@ -150,7 +156,7 @@ class AccountMove(models.Model):
         amounts = Amounts(
             draft=Decimal(str(self.amount_untaxed)),
             agreed=agreed,
-            usual=usual,
+            usual=usual and self._to_draft_currency(usual),
             discount=Decimal(str(max(lines.mapped("discount"), default=0))),
             agreed_discount=Decimal(
                 str(max(agreed_lines.mapped("discount"), default=0))
@@ -189,6 +195,15 @@ class AccountMove(models.Model):
             "account": remarks.get(verdicts["discount"], ""),
             "source": self._format_source("quotation" if orders else "deal"),
         }
+
+    def _to_draft_currency(self, amount):
+        money = self.company_currency_id._convert(
+            float(amount),
+            self.currency_id,
+            self.company_id,
+            self.invoice_date or fields.Date.context_today(self),
+        )
+        return Decimal(str(money))
 
     def _check_twin(self, twin):
         return {
@@ -259,7 +274,10 @@ class AccountMove(models.Model):
         return labels.get(source, "")
 
     def _get_usual_amounts(self):
-        """Return ``{(account, company): Decimal}``: the average posted invoice."""
+        """Return ``{(account, company): Decimal}``: the average posted invoice.
+
+        Before tax, in the company's currency.
+        """
         groups = self.sudo()._read_group(
             [
                 ("commercial_partner_id", "in", self.commercial_partner_id.ids),

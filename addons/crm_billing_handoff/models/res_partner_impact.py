@@ -103,17 +103,12 @@ class ResPartner(models.Model):
             )
         )
 
-    def _get_draft_buyer(self, move):
-        lead = move.opportunity_ids[:1]
-        return (lead.partner_id or move.partner_id).commercial_partner_id
-
     def _is_followed(self, move, name):
         """Return whether the draft's value is the account's, so that it follows it."""
         account = self.commercial_partner_id.with_company(move.company_id)
         if name == "billing_contact_id":
             return move.partner_id == account._get_billing_address()
-        buyer = self._get_draft_buyer(move)
-        if buyer != account:
+        if move._get_billing_account() != account:
             return False
         if name == "bill_to_id":
             return move.commercial_partner_id == account._get_payer()

@@ -105,6 +105,20 @@ class TestReview(BillingHandoffCommon):
             self._get_red(self._make_draft(price=1000)), {"amount": "unusual"}
         )
 
+    def test_the_usual_amount_is_compared_in_one_currency(self):
+        yen = self.env.ref("base.JPY")
+        yen.active = True
+        rate = {"currency_id": yen.id, "rate": 150.0, "company_id": self.company.id}
+        self.env["res.currency.rate"].create(rate)
+        self._make_draft(price=100).sudo().action_post()
+        prices = self.env["product.pricelist"].create(
+            {"name": "Yen", "currency_id": yen.id}
+        )
+        draft = self._make_draft(price=15000, pricelist_id=prices.id)
+        self.assertEqual(self._get_red(draft), {})
+        draft = self._make_draft(price=150000, pricelist_id=prices.id)
+        self.assertEqual(self._get_red(draft), {"amount": "unusual"})
+
     def test_the_same_amount_twice_in_a_month(self):
         first = self._make_draft(price=123)
         second = self._make_draft(price=123)

@@ -139,6 +139,17 @@ class TestStatus(BillingHandoffCommon):
             (first.billing_amount_due, second.billing_amount_due), (198.0, 99.0)
         )
 
+    def test_a_discount_line_lowers_the_share_of_its_deal(self):
+        other = self._create_deal()
+        orders = self._create_quotation(other, price=500)
+        line = {"product_id": self.product.id, "price_unit": -300}
+        orders.order_line = [Command.create(line)]
+        orders |= self._create_quotation(self._create_deal(), price=200)
+        orders.action_confirm()
+        orders._create_invoices().action_post()
+        shares = orders.opportunity_id.mapped("billing_amount_invoiced")
+        self.assertEqual(shares, [220.0, 220.0])
+
     def test_foreign_currency_is_shown_in_the_company_s(self):
         currency = self.env.ref("base.CHF")
         currency.active = True

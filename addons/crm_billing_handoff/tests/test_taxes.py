@@ -85,3 +85,30 @@ class TestTaxes(BillingHandoffCommon):
     def test_a_tax_number_of_the_wrong_form_is_refused(self):
         with self.assertRaisesRegex(Exception, "VAT|Tax ID"), self.env.cr.savepoint():
             self.account.write({"country_id": self.env.ref("base.fr").id, "vat": "FR1"})
+
+
+@tagged("post_install", "-at_install")
+class TestExemption(BillingHandoffCommon):
+    """The checklist knows who is exempt, and until when."""
+
+    def _get_verdict(self, taxed):
+        deal = self._create_deal()
+        order = self._create_quotation(deal)
+        if not taxed:
+            order.order_line.tax_ids = False
+        checklist = self._win_and_process(deal).move_ids.billing_checklist
+        return next(item["status"] for item in checklist if item["code"] == "tax")
+
+    def test_the_buyer_is_exempt_whoever_pays(self):
+        self.account.bill_to_id = self._create_account("Parent")
+        self.account.tax_exempt = True
+        self.assertEqual(self._get_verdict(taxed=False), "ok")
+
+    def test_an_exemption_that_has_expired_does_not_count(self):
+        self.account.write({"tax_exempt": True, "tax_exempt_expiry": "2020-12-31"})
+        self.assertEqual(self._get_verdict(taxed=False), "missing")
+        self.assertEqual(self._get_verdict(taxed=True), "ok")
+
+    def test_tax_for_an_exempt_customer_is_red(self):
+        self.account.tax_exempt = True
+        self.assertEqual(self._get_verdict(taxed=True), "differs")
