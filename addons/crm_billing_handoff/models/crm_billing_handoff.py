@@ -306,16 +306,31 @@ class CrmBillingHandoff(models.Model):
             handoff._set_blocked(gaps)
         if ready:
             ready._make_drafts()
-            ready._set_done()
+            billed = ready.filtered("move_ids")
+            billed._set_done()
+            for handoff in ready - billed:
+                handoff._set_error(handoff._get_nothing_billed_error())
+
+    def _get_nothing_billed_error(self):
+        """Return why a handoff is not done although nothing seems to be missing."""
+        return UserError(
+            self.env._(
+                "%(deal)s leaves nothing to invoice: %(orders)s. Check quantities and "
+                "the invoicing policy of the products, then press *Process now*.",
+                deal=self.display_name,
+                orders=", ".join(self.lead_id.order_ids.mapped("name"))
+                or self.env._("there is no quotation"),
+            )
+        )
 
     def _follow_orders(self):
-        """Take company and payer from the quotations, which queueing skipped."""
+        """Take company and payer from deal and quotations, as they are by now."""
         self.lead_id._prefetch_for_billing()
         for handoff in self:
             orders = handoff.lead_id._get_billing_orders(handoff.order_id)
-            if not handoff.lead_id.company_id and len(orders.company_id) == 1:
-                if handoff.company_id != orders.company_id:
-                    handoff.company_id = orders.company_id
+            company = handoff.lead_id.company_id or orders.company_id
+            if len(company) == 1 and company != handoff.company_id:
+                handoff.company_id = company
         self._compute_payer_id()
 
     def _set_state(self, state, **vals):

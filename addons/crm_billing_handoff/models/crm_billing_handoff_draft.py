@@ -10,7 +10,8 @@ class CrmBillingHandoff(models.Model):
     def _make_drafts(self):
         """Make the drafts of ready handoffs, all at once; idempotent.
 
-        Orders that are already invoiced make none: their invoices are linked already.
+        Orders that are already invoiced make none; invoices from before an order came
+        to the deal are linked to it.
         """
         orders_by_handoff = {
             handoff: handoff.lead_id._get_billing_orders(handoff.order_id)
@@ -21,6 +22,9 @@ class CrmBillingHandoff(models.Model):
         singles = orders.browse()
         moves = self.env["account.move"]
         for handoff, deal_orders in orders_by_handoff.items():
+            if any(line.qty_invoiced for line in deal_orders.order_line):
+                invoices = deal_orders.invoice_ids - handoff.move_ids
+                invoices.opportunity_ids |= handoff.lead_id
             open_orders = deal_orders.filtered(
                 lambda order: order.invoice_status == "to invoice"
             )

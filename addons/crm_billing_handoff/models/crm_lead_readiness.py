@@ -93,10 +93,15 @@ class CrmLead(models.Model):
     def _get_billing_orders(self, chosen=None):
         """Return what the deal is billed from.
 
-        The quotation that a person chose, else the confirmed orders, else the open
-        quotations: one is billed, of several one has to be chosen.
+        The quotation that a person chose, unless it was cancelled or left the deal,
+        else the confirmed orders, else the open quotations: one is billed, of several
+        one has to be chosen.
         """
-        if chosen and chosen.state != "cancel":
+        if (
+            chosen
+            and chosen.state != "cancel"
+            and chosen.opportunity_id == self._origin
+        ):
             return chosen
         orders = self.order_ids
         return orders.filtered(lambda order: order.state == "sale") or orders.filtered(
@@ -141,7 +146,9 @@ class CrmLead(models.Model):
             orders
         )[1]
         return Subject(
-            company=handoff.company_id or self._get_billing_company(),
+            company=self.company_id
+            or handoff.company_id
+            or self._get_billing_company(),
             lead=_saved(self),
             account=_saved(account),
             payer=_saved(payer),
@@ -277,6 +284,15 @@ class CrmLead(models.Model):
                 "sales",
                 _("Quotation not confirmed"),
                 _("Confirm the quotation that was won."),
+            )
+        if not orders._get_billable_lines():
+            yield (
+                "empty",
+                orders[:1],
+                "block",
+                "sales",
+                _("Something to bill"),
+                _("The quotation has no line with a quantity: enter what was sold."),
             )
         if orders._is_waiting_for_delivery():
             yield (

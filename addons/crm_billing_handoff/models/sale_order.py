@@ -58,6 +58,12 @@ class SaleOrder(models.Model):
         self.env["crm.billing.handoff"]._wake_later("order", orders.ids)
         return orders
 
+    def unlink(self):
+        leads = self.sudo().opportunity_id
+        result = super().unlink()
+        self.env["crm.billing.handoff"]._wake_later("lead", leads.ids)
+        return result
+
     # === ACTION METHODS === #
 
     def action_choose_for_billing(self):
@@ -86,15 +92,23 @@ class SaleOrder(models.Model):
 
     # === BUSINESS METHODS - HANDOFF === #
 
-    def _is_waiting_for_delivery(self):
-        """Return whether nothing can be invoiced before something is delivered."""
-        lines = self.order_line.filtered(
+    def _get_billable_lines(self):
+        """Return the lines that ask for money, once they are delivered if need be.
+
+        A combo is priced on its products; what was billed already counts as billable.
+        """
+        return self.order_line.filtered(
             lambda line: (
                 not line.display_type
                 and not line.is_downpayment
-                and line.product_uom_qty
+                and line.product_type != "combo"
+                and (line.product_uom_qty or line.qty_delivered or line.qty_invoiced)
             )
         )
+
+    def _is_waiting_for_delivery(self):
+        """Return whether nothing can be invoiced before something is delivered."""
+        lines = self._get_billable_lines()
         if not lines or any(line.qty_invoiced for line in lines):
             return False
         return all(
@@ -178,6 +192,13 @@ class SaleOrder(models.Model):
                     move.line_ids.sale_line_ids.order_id.opportunity_id
                 )
         return moves
+
+    def _get_invoice_grouping_keys(self):
+        """Override of `sale` to keep orders of one deal with other terms apart."""
+        keys = super()._get_invoice_grouping_keys()
+        if self.env.context.get("billing_from_handoff"):
+            keys.append("invoice_payment_term_id")
+        return keys
 
     def _check_not_handed_off(self):
         """Refuse a second lane: the handoff bills the deal (billing roles may help)."""

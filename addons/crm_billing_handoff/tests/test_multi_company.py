@@ -69,6 +69,15 @@ class TestCompanyOfHandoff(MultiCompanyCommon):
         handoff = self._process_in(deal)
         self.assertEqual(handoff.company_id, self.other)
 
+    def test_a_company_that_is_chosen_later_counts(self):
+        deal = self._create_deal_in(False)
+        handoff = self._process_in(deal)
+        self.assertEqual(handoff.company_id, self.company)
+        deal.write({"company_id": self.other.id, "expected_revenue": 100.0})
+        handoff._process_or_bisect()
+        self.assertEqual(handoff.company_id, self.other)
+        self.assertEqual(handoff.move_ids.company_id, self.other)
+
     def test_the_owner_decides_last(self):
         self.seller.company_id = self.other
         self.env.flush_all()

@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tests import tagged
@@ -49,6 +51,93 @@ class TestOrders(BillingHandoffCommon):
         draft = self._win_and_process(deal).move_ids
         self.assertEqual(draft.amount_untaxed, 400.0)
         self.assertEqual(draft.billing_difference_count, 0)
+
+    def test_orders_with_other_terms_are_billed_apart(self):
+        deal = self._create_deal()
+        first = self._create_quotation(deal, confirm=True)
+        at_once = self.env.ref("account.account_payment_term_immediate")
+        second = self._create_quotation(deal, confirm=True, payment_term_id=at_once.id)
+        self._win_and_process(deal)
+        self.assertEqual(first.invoice_ids.invoice_payment_term_id, self.terms)
+        self.assertEqual(second.invoice_ids.invoice_payment_term_id, at_once)
+
+    def test_an_order_without_quantity_is_nothing_to_bill(self):
+        deal = self._create_deal()
+        order = self._create_quotation(deal, quantity=0, confirm=True)
+        handoff = self._win_and_process(deal)
+        self.assertEqual(handoff.missing[0]["code"], "empty")
+
+        order.order_line.product_uom_qty = 1
+        self._wake()
+        self._run_job()
+        self.assertEqual(handoff.move_ids.amount_untaxed, 100.0)
+
+    def test_a_combo_waits_for_the_delivery_of_its_products(self):
+        product = self._create_product(invoice_policy="delivery")
+        combo = self.env["product.combo"].create(
+            {
+                "name": "Drill",
+                "combo_item_ids": [Command.create({"product_id": product.id})],
+            }
+        )
+        kit = self._create_product(
+            name="Kit", type="combo", combo_ids=[Command.set(combo.ids)]
+        )
+        deal = self._create_deal()
+        order = self._create_quotation(deal, product=kit)
+        order.order_line = [
+            Command.create(
+                {
+                    "product_id": product.id,
+                    "combo_item_id": combo.combo_item_ids.id,
+                    "linked_line_id": order.order_line.id,
+                }
+            )
+        ]
+        handoff = self._win_and_process(deal)
+        self.assertEqual(handoff.missing[0]["code"], "undelivered")
+
+    def test_what_leaves_nothing_to_invoice_is_a_task(self):
+        deal = self._create_deal()
+        self._create_quotation(deal)
+        handoff = self._win(deal)
+        with patch.object(type(self.env["sale.order"]), "_create_billing_drafts") as no:
+            no.return_value = self.env["account.move"]
+            handoff._process_or_bisect()
+        self.assertEqual(handoff.state, "blocked")
+        self.assertIn("leaves nothing to invoice", handoff.billing_error)
+        self.assertEqual(handoff.activity_ids.user_id, self.clerk)
+
+    def test_an_invoice_from_before_the_deal_is_linked(self):
+        deal = self._create_deal()
+        order = self._create_quotation(deal, confirm=True, opportunity_id=False)
+        invoice = order._create_invoices()
+        order.opportunity_id = deal
+        handoff = self._win_and_process(deal)
+        self.assertEqual(handoff.move_ids, invoice)
+        self.assertEqual(deal.billing_state, "draft")
+
+    def test_a_chosen_quotation_that_left_the_deal_is_not_billed_for_it(self):
+        deal, other = self._create_deal(), self._create_deal()
+        chosen = self._create_quotation(deal, price=100)
+        left = self._create_quotation(deal, price=200)
+        handoff = self._win_and_process(deal)
+        chosen.with_user(self.seller).action_choose_for_billing()
+        chosen.opportunity_id = other
+        handoff._process_or_bisect()
+        self.assertEqual(handoff.move_ids.amount_untaxed, 200.0)
+        self.assertEqual(handoff.order_id, left)
+
+    def test_deleting_the_other_quotation_releases_the_deal(self):
+        deal = self._create_deal()
+        first = self._create_quotation(deal)
+        self._create_quotation(deal, price=200)
+        handoff = self._win_and_process(deal)
+        self._wake()
+        handoff._process_or_bisect()
+        first.unlink()
+        self._wake()
+        self.assertTrue(handoff.to_recheck)
 
 
 @tagged("post_install", "-at_install")
