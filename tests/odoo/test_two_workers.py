@@ -95,7 +95,8 @@ def test_a_clerk_and_the_job_process_a_deal_at_once(office, first):
             office.run_job()
         else:
             calls.append(pool.submit(process))
-            until(lambda: office.count_waiting() == 2)
+            # On a slow machine the job may have left the deal to the clerk by now.
+            until(lambda: office.count_waiting() == 2 or calls[0].done())
         open_gate()
         for call in calls:
             call.result()
@@ -116,5 +117,6 @@ def test_two_jobs_share_forty_deals(office):
         partial(office.run_job, lanes[0]),
         partial(office.run_job, lanes[1], session=office.other_admin),
     )
+    office.run_job()  # what the two may have left to each other
     assert office.get_bills(deals) == dict.fromkeys(names, ONE_DRAFT)
     assert office.count_invoices() == before + 40
