@@ -243,10 +243,15 @@ class AccountMove(models.Model):
 
     @api.model
     def _get_billed_on_po(self, account, company):
-        """Return what is billed on the account's PO, before tax, company currency."""
+        """Return what is billed on the account's PO, before tax, company currency.
+
+        Whoever pays: an invoice of a deal counts for the account that bought.
+        """
         [(total,)] = self.sudo()._read_group(
             [
+                "|",
                 ("commercial_partner_id", "=", account.id),
+                ("opportunity_ids.partner_id.commercial_partner_id", "=", account.id),
                 ("company_id", "=", company.id),
                 ("move_type", "in", ("out_invoice", "out_refund")),
                 ("state", "!=", "cancel"),

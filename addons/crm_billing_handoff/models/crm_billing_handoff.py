@@ -280,6 +280,8 @@ class CrmBillingHandoff(models.Model):
     def _process(self):
         """Block what is not ready, make drafts of the rest."""
         todo = self.filtered(lambda handoff: handoff.state in ("pending", "blocked"))
+        later = todo._filtered_later()
+        todo -= later
         lost = todo.filtered(lambda handoff: handoff.lead_id.won_status != "won")
         lost._cancel_or_keep()
         todo -= lost
@@ -310,6 +312,19 @@ class CrmBillingHandoff(models.Model):
             billed._set_done()
             for handoff in ready - billed:
                 handoff._set_error(handoff._get_nothing_billed_error())
+        if later:
+            later._process()
+
+    def _filtered_later(self):
+        """Return what waits for another deal on the same PO, whose limit it shares."""
+        seen, later = set(), self.browse()
+        for handoff in self:
+            if not handoff.account_id.po_amount_limit:
+                continue
+            if handoff.account_id in seen:
+                later |= handoff
+            seen.add(handoff.account_id)
+        return later
 
     def _get_nothing_billed_error(self):
         """Return why a handoff is not done although nothing seems to be missing."""

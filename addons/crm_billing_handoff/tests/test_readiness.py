@@ -134,6 +134,30 @@ class TestReadiness(BillingHandoffCommon):
         third = self._create_deal(expected_revenue=50)
         self.assertEqual(self._get_names(third), [])
 
+    def test_a_po_that_two_deals_exceed_together(self):
+        self.account.write(
+            {
+                "po_number": "PO-7",
+                "po_amount_limit": 150,
+                "bill_to_id": self._create_account("Parent").id,
+            }
+        )
+        deals = self._create_deal(expected_revenue=100)
+        deals |= self._create_deal(expected_revenue=100)
+        handoffs = self._win_and_process(deals)
+        self.assertEqual(sorted(handoffs.mapped("state")), ["blocked", "done"])
+        blocked = handoffs.filtered(lambda handoff: handoff.state == "blocked")
+        self.assertEqual(blocked.missing[0]["code"], "po_limit", "whoever pays")
+
+    def test_a_cancelled_quotation_brings_no_po(self):
+        self.account.po_required = True
+        deal = self._create_deal()
+        old = self._create_quotation(deal, client_order_ref="PO-OLD")
+        self._create_quotation(deal)
+        self.assertNotIn("PO number", self._get_names(deal))
+        old._action_cancel()
+        self.assertIn("PO number", self._get_names(deal))
+
     def test_one_task_for_the_owner(self):
         account = self._create_account("Gappy", billing_contact_id=False)
         deal = self._create_deal(account, expected_revenue=10)
