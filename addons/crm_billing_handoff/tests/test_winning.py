@@ -132,6 +132,14 @@ class TestWinning(BillingHandoffCommon):
         self._run_job()
         self.assertEqual(handoff.move_ids, drafts)
 
+    def test_the_job_runs_as_whoever_an_administrator_chooses(self):
+        handoff = self._win(self._create_deal(expected_revenue=10))
+        with self.enter_registry_test_mode():
+            cron = self.env.ref("crm_billing_handoff.ir_cron_process_handoffs")
+            cron.user_id = self.manager
+            cron.method_direct_trigger()
+        self.assertEqual(handoff.state, "done")
+
     def test_winning_can_be_refused_by_the_company(self):
         self.company.billing_refuse_win = True
         deal = self._create_deal()
