@@ -24,7 +24,9 @@ class CrmBillingHandoff(models.Model):
             orders = handoff.sudo().lead_id.order_ids.filtered(
                 lambda order: order.invoice_status == "to invoice"
             )
-            if handoff.state != "done":
+            # What was credited in full is not billed again while the deal stays won.
+            standing = handoff.sudo().move_ids._filtered_standing()
+            if handoff.state != "done" or not standing:
                 orders = orders.browse()
             handoff.open_order_ids = orders
             handoff.difference = bool(orders) and self.env._(
@@ -53,6 +55,7 @@ class CrmBillingHandoff(models.Model):
             orders = handoff.open_order_ids
             if not orders:
                 continue
+            handoff._check_ready_for_rest()
             drafts = orders._create_billing_drafts(grouped=False)
             drafts._note_origin()
             event = {**handoff._prepare_event("drafted"), "move_id": drafts[:1].id}
@@ -61,6 +64,20 @@ class CrmBillingHandoff(models.Model):
         if moves and self.env.user.has_group("account.group_account_invoice"):
             return self.env["account.move"]._get_billing_action(moves)
         return None
+
+    def _check_ready_for_rest(self):
+        """Refuse what would block a hand-off, such as a billing hold."""
+        gaps = self.lead_id._get_billing_gaps()[self.lead_id]
+        if blocking := [gap for gap in gaps if gap["level"] == "block"]:
+            raise UserError(
+                self.env._(
+                    "%(deal)s cannot be billed yet:\n%(missing)s",
+                    deal=self.display_name,
+                    missing="\n".join(
+                        f"- {gap['name']}: {gap['why']}" for gap in blocking
+                    ),
+                )
+            )
 
 
 class CrmLead(models.Model):

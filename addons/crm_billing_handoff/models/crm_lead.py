@@ -179,15 +179,19 @@ class CrmLead(models.Model):
     def _ask_for_billing_data(self, gaps):
         """Leave one task for the deal's owner that lists what blocks billing."""
         self.ensure_one()
-        note = self.env["crm.billing.handoff"]._format_gaps(gaps)
         activity = self.activity_search([ACTIVITY_BLOCKED])[:1]
+        # Nobody sees the task of a person who has left.
+        owner = (self.user_id | self.team_id.user_id).filtered("active")[:1]
+        owner = owner or self._get_billing_company()._get_billing_responsible()
+        reader = (activity.user_id or owner).with_context({})
+        lead = self.with_context(lang=reader.lang)
+        if reader.lang and reader.lang != self.env.lang:
+            gaps = lead._get_billing_gaps()[lead]
+        note = lead.billing_handoff_id._format_gaps(gaps)
         if activity:
             if activity.note != note:
                 activity.note = note
             return
-        # Nobody sees the task of a person who has left.
-        owner = (self.user_id | self.team_id.user_id).filtered("active")[:1]
-        owner = owner or self._get_billing_company()._get_billing_responsible()
         self.activity_schedule(
             ACTIVITY_BLOCKED,
             date_deadline=fields.Date.context_today(self) + timedelta(days=1),

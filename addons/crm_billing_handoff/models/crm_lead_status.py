@@ -158,7 +158,9 @@ class CrmLead(models.Model):
         return amounts
 
     def _compute_billing_overdue(self):
-        overdue = self.search(Domain("id", "in", self.ids) & self._get_overdue_domain())
+        overdue = self.with_context(active_test=False).search(
+            Domain("id", "in", self.ids) & self._get_overdue_domain()
+        )
         for lead in self:
             lead.billing_overdue = lead in overdue
 

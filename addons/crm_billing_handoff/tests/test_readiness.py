@@ -167,6 +167,16 @@ class TestReadiness(BillingHandoffCommon):
         self.assertEqual(deal.activity_ids.user_id, self.seller)
         self.assertIn("Accounts payable contact", deal.activity_ids.note)
 
+    def test_the_task_is_in_the_language_of_who_gets_it(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.seller.lang = "fr_FR"
+        rule = self.env.ref("crm_billing_handoff.readiness_rule_accounts_payable")
+        rule.with_context(lang="fr_FR").name = "Qui paie"
+        self.account.billing_contact_id = False
+        deal = self._create_deal(expected_revenue=10)
+        self._win_and_process(deal, self.env.user)
+        self.assertIn("Qui paie", deal.activity_ids.note)
+
     def test_fixing_releases_by_itself(self):
         account = self._create_account("Gappy")
         contact = account.billing_contact_id

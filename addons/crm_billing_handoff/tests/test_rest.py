@@ -49,6 +49,19 @@ class TestRest(BillingHandoffCommon):
         handoff.with_user(self.clerk).action_bill_rest()
         self.assertEqual(sum(handoff.move_ids.mapped("amount_untaxed")), 500.0)
 
+    def test_what_blocks_a_hand_off_blocks_the_rest(self):
+        self._add_line(40)
+        self.account.billing_hold = True
+        with self.assertRaisesRegex(UserError, "Billing hold"):
+            self.handoff.with_user(self.clerk).action_bill_rest()
+        self.assertEqual(len(self.handoff.move_ids), 1)
+
+    def test_what_was_credited_in_full_is_no_rest(self):
+        self.handoff.move_ids.action_post()
+        self.handoff.move_ids._reverse_moves(cancel=True)
+        self.env.flush_all()
+        self.assertFalse(self.handoff.difference)
+
     def test_a_one_off_invoice_of_a_deal(self):
         with self.assertRaises(AccessError):
             self.deal.with_user(self.seller).action_new_billing_invoice()

@@ -115,6 +115,10 @@ class TestStatus(BillingHandoffCommon):
         )
         self.assertIn(self.deal, deals.search([("billing_overdue", "=", True)]))
         self.assertTrue(self.deal.with_user(self.seller).billing_overdue)
+        self.deal.active = False
+        self.deal.invalidate_recordset()
+        self.assertTrue(self.deal.billing_overdue, "archived, and still owed")
+        self.deal.active = True
 
         self._pay(self.invoice, 55)
         self.deal.invalidate_recordset()
