@@ -138,9 +138,7 @@ class ResPartner(models.Model):
     )
     def _check_billing_people(self):
         """A2: the people of an account belong to it or to who pays for it."""
-        for account in self | self._get_accounts_naming(
-            "billing_contact_id", "billing_approver_id"
-        ):
+        for account in self:
             if account.commercial_partner_id != account:
                 continue
             houses = account | account.bill_to_id.commercial_partner_id
@@ -159,7 +157,7 @@ class ResPartner(models.Model):
     @api.constrains("bill_to_id", "active", "company_id", "parent_id")
     def _check_bill_to(self):
         """A3: the payer is another, active account that this company can bill."""
-        for account in self | self._get_accounts_naming("bill_to_id"):
+        for account in self:
             # Contacts mirror the payer of their account.
             if account.commercial_partner_id != account or not account.bill_to_id:
                 continue
@@ -218,6 +216,19 @@ class ResPartner(models.Model):
         return None
 
     # === CRUD METHODS === #
+
+    def write(self, vals):
+        """Override of `base` to check also who names the records.
+
+        In a constraint, each new contact would search for accounts that name it.
+        """
+        result = super().write(vals)
+        if {"bill_to_id", "parent_id"} & set(vals):
+            naming = ("billing_contact_id", "billing_approver_id")
+            self._get_accounts_naming(*naming)._check_billing_people()
+        if {"bill_to_id", "active", "company_id", "parent_id"} & set(vals):
+            self._get_accounts_naming("bill_to_id")._check_bill_to()
+        return result
 
     @api.model
     def _commercial_fields(self):

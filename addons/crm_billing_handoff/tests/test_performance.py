@@ -95,3 +95,9 @@ class TestPerformance(BillingHandoffCommon):
             self.env["crm.billing.handoff"].search_count(
                 self.env["crm.billing.handoff"]._get_due_domain()
             )
+
+    def test_a_new_contact_is_not_looked_up_among_payers(self):
+        naming = patch.object(type(self.env["res.partner"]), "_get_accounts_naming")
+        with naming as search:
+            self.env["res.partner"].create({"name": "Anybody"})
+        search.assert_not_called()
