@@ -167,7 +167,7 @@ class TestReadiness(BillingHandoffCommon):
         self.assertEqual(deal.activity_ids.user_id, self.seller)
         self.assertIn("Accounts payable contact", deal.activity_ids.note)
 
-    def test_the_task_is_in_the_language_of_who_gets_it(self):
+    def test_what_is_missing_is_said_in_the_reader_s_language(self):
         self.env["res.lang"]._activate_lang("fr_FR")
         self.seller.lang = "fr_FR"
         rule = self.env.ref("crm_billing_handoff.readiness_rule_accounts_payable")
@@ -176,6 +176,14 @@ class TestReadiness(BillingHandoffCommon):
         deal = self._create_deal(expected_revenue=10)
         self._win_and_process(deal, self.env.user)
         self.assertIn("Qui paie", deal.activity_ids.note)
+
+        handoff = deal.billing_handoff_id.with_user(self.clerk)
+        handoff = handoff.with_context(lang="fr_FR")
+        self.assertEqual(handoff.readiness[0]["name"], "Qui paie", "live")
+        for view_type in ("list", "kanban"):
+            arch = handoff.get_view(view_type=view_type)["arch"]
+            self.assertIn('name="readiness"', arch)
+            self.assertNotIn('name="missing"', arch)
 
     def test_fixing_releases_by_itself(self):
         account = self._create_account("Gappy")
