@@ -105,7 +105,7 @@ class TestDemo(TransactionCase):
             "harbor_library": [],
             "meridian_freight_helpdesk": [],
             "northgate_rooms": [],
-            "orchard_screens": [],
+            "orchard_screens": ["quotation"],
             "cascade_helpdesk": ["terms"],
             "cascade_consulting": ["po"],
             "meridian_warehousing_audit": ["payer"],
