@@ -183,7 +183,7 @@ class CrmLead(models.Model):
         # Nobody sees the task of a person who has left.
         owner = (self.user_id | self.team_id.user_id).filtered("active")[:1]
         owner = owner or self._get_billing_company()._get_billing_responsible()
-        reader = (activity.user_id or owner).with_context({})
+        reader = activity.user_id or owner
         lead = self.with_context(lang=reader.lang)
         if reader.lang and reader.lang != self.env.lang:
             gaps = lead._get_billing_gaps()[lead]
