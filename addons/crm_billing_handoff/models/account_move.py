@@ -278,7 +278,7 @@ class CrmLead(models.Model):
                 continue
             reason = self.env._(
                 "%(user)s deleted or cancelled the last invoice of this deal. Press "
-                "*Process now* to make another draft, or take the deal out of won.",
+                "“Process now” to make another draft, or take the deal out of won.",
                 user=self.env.user.name,
             )
             handoff._set_state("blocked", billing_error=reason, is_held=True)

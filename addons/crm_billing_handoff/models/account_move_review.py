@@ -150,6 +150,7 @@ class AccountMove(models.Model):
                     )
                 )
         drafts._set_reviewed()
+        return True
 
     def _set_reviewed(self):
         now = fields.Datetime.now()

@@ -228,7 +228,7 @@ class CrmBillingHandoff(models.Model):
 
         Safe to call again: what is done stays as it is.
 
-        :return: an action to the one draft that came out, or nothing
+        :return: an action to the one draft that came out, else ``True``
         :raise AccessError: a salesperson calls it on the deal of somebody else
         """
         self._check_can_process()
@@ -243,7 +243,7 @@ class CrmBillingHandoff(models.Model):
             and self.env.user.has_group("account.group_account_invoice")
         ):
             return self.action_view_moves()
-        return None
+        return True
 
     def action_view_moves(self):
         """Open the invoices of the deal."""
@@ -331,7 +331,7 @@ class CrmBillingHandoff(models.Model):
         return UserError(
             self.env._(
                 "%(deal)s leaves nothing to invoice: %(orders)s. Check quantities and "
-                "the invoicing policy of the products, then press *Process now*.",
+                "the invoicing policy of the products, then press “Process now”.",
                 deal=self.display_name,
                 orders=", ".join(self.lead_id.order_ids.mapped("name"))
                 or self.env._("there is no quotation"),

@@ -110,7 +110,7 @@ class CrmBillingHandoff(models.Model):
                 "is_held": True,
                 "billing_error": self.env._(
                     "This deal was won together with many others by one action. "
-                    "Nothing is billed before a person presses *Process now*."
+                    "Nothing is billed before a person presses “Process now”."
                 ),
             }
         return vals

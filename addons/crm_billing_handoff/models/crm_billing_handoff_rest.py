@@ -44,7 +44,7 @@ class CrmBillingHandoff(models.Model):
 
         Safe to call again: what has a draft is not open any more.
 
-        :return: an action to the new draft
+        :return: an action to the new draft, else ``True``
         :raise AccessError: a salesperson calls it on the deal of somebody else
         """
         self._check_can_process()
@@ -63,7 +63,7 @@ class CrmBillingHandoff(models.Model):
             moves |= drafts
         if moves and self.env.user.has_group("account.group_account_invoice"):
             return self.env["account.move"]._get_billing_action(moves)
-        return None
+        return True
 
     def _check_ready_for_rest(self):
         """Refuse what would block a hand-off, such as a billing hold."""
@@ -114,7 +114,7 @@ class CrmLead(models.Model):
         handoff = self.sudo().billing_handoff_id
         if not handoff:
             raise UserError(
-                self.env._("Hand the deal off first: press *Hand off now* on it.")
+                self.env._("Hand the deal off first: press “Hand off now” on it.")
             )
         vals = handoff._prepare_draft()
         vals["invoice_line_ids"] = [Command.clear()]

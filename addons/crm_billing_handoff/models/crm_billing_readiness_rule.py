@@ -67,6 +67,11 @@ class CrmBillingReadinessRule(models.Model):
         string="Only For",
         help="A condition on the same record under which the rule counts at all.",
     )
+    link_path = fields.Char(
+        string="Open",
+        help="The record where the gap is closed, such as "
+        "partner_id.commercial_partner_id. Empty: the checked record itself.",
+    )
     level = fields.Selection(
         [("block", "Blocks"), ("warn", "Warns")], required=True, default="block"
     )
@@ -81,7 +86,9 @@ class CrmBillingReadinessRule(models.Model):
 
     # === CONSTRAINT AND ONCHANGE METHODS === #
 
-    @api.constrains("check_model", "field_path", "domain", "applies_domain")
+    @api.constrains(
+        "check_model", "field_path", "domain", "applies_domain", "link_path"
+    )
     def _check_rule(self):
         """Refuse a rule that could not be evaluated, and say what is wrong with it."""
         for rule in self:
@@ -114,14 +121,21 @@ class CrmBillingReadinessRule(models.Model):
                 ) from error
 
     def _check_field_path(self):
+        self._check_path(self.field_path)
+        if self.link_path and self._check_path(self.link_path) is None:
+            raise ValueError(
+                self.env._("%(path)s leads to no record", path=self.link_path)
+            )
+
+    def _check_path(self, path):
+        """Return the model that ``path`` leads to, ``None`` for a plain value."""
         model = self.env[self.check_model]
-        for name in (self.field_path or "").split(".") if self.field_path else ():
+        for name in path.split(".") if path else ():
             if model is None or name not in model._fields:
-                raise ValueError(
-                    self.env._("there is no field %(path)s", path=self.field_path)
-                )
+                raise ValueError(self.env._("there is no field %(path)s", path=path))
             relation = model._fields[name].comodel_name
             model = self.env[relation] if relation else None
+        return model
 
     @api.model
     def _parse_domain(self, domain):
@@ -134,7 +148,11 @@ class CrmBillingReadinessRule(models.Model):
     @api.onchange("check_model")
     def _onchange_check_model(self):
         """Empty what was chosen from the fields of another model."""
-        self.update({"field_path": False, "domain": False, "applies_domain": False})
+        self.update(
+            dict.fromkeys(
+                ["field_path", "domain", "applies_domain", "link_path"], False
+            )
+        )
 
     # === CRUD METHODS === #
 
@@ -230,13 +248,15 @@ class CrmBillingReadinessRule(models.Model):
 
     def _prepare_gap(self, record):
         """Return one line of the readiness list: field, why, who, link."""
+        found = record.mapped(self.link_path)[:1] if self.link_path else record
+        linked = found or record
         return {
             "code": f"rule_{self.id}",
             "name": self.name,
             "why": self.message,
             "level": self.level,
             "who": self.fixed_by,
-            "model": record._name,
-            "res_id": record._origin.id or record.id or False,
-            "record": record.display_name or "",
+            "model": linked._name,
+            "res_id": linked._origin.id or linked.id or False,
+            "record": linked.display_name or "",
         }

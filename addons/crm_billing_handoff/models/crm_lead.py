@@ -138,7 +138,7 @@ class CrmLead(models.Model):
         Idempotent: a deal that is handed off already stays as it is. Works the same
         from a button, over RPC, and as a server action.
 
-        :return: an action to the draft of one deal, or nothing
+        :return: an action to the draft of one deal, else ``True``
         :raise AccessError: the user may not write one of the deals
         :raise UserError: a deal is not won
         """

@@ -271,7 +271,7 @@ class CrmLead(models.Model):
                     "sales",
                     _("Several quotations"),
                     _(
-                        "Open the one that was won and press *Bill this one*, or "
+                        "Open the one that was won and press “Bill this one”, or "
                         "cancel the others."
                     ),
                 )

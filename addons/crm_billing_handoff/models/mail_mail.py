@@ -17,12 +17,10 @@ class MailMail(models.Model):
                 )
             )
             moves = self.env["account.move"].browse(mails.mapped("res_id")).exists()
+            kinds = self._fields["failure_type"]._description_selection(self.env)
+            reason = failure_reason or dict(kinds).get(failure_type) or failure_type
             self.env["account.move.send"]._log_not_sent(
-                {
-                    move: str(failure_reason or failure_type)
-                    for move in moves
-                    if move.is_billing_review
-                }
+                {move: str(reason) for move in moves if move.is_billing_review}
             )
         return super()._postprocess_sent_message(
             success_pids,

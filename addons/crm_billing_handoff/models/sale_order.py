@@ -85,6 +85,7 @@ class SaleOrder(models.Model):
                 )
             )
         handoff.order_id = self
+        return True
 
     def action_view_billing_handoff(self):
         """Open the handoff of the order's deal."""
@@ -213,7 +214,7 @@ class SaleOrder(models.Model):
             raise UserError(
                 self.env._(
                     "%(deals)s is handed off to Billing: the invoice is made there. "
-                    "Open the handoff from the deal, or press *Process now* on it.",
+                    "Open the handoff from the deal, or press “Process now” on it.",
                     deals=", ".join(handoffs.mapped("display_name")),
                 )
             )

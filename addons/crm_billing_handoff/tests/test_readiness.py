@@ -117,6 +117,13 @@ class TestReadiness(BillingHandoffCommon):
                 self.assertEqual(self._get_names(deal, "warn"), [name])
                 self.assertEqual(self._win_and_process(deal).state, "done")
 
+    def test_a_gap_links_to_where_it_is_closed(self):
+        self.account.po_required = True
+        [gap] = self._create_deal(expected_revenue=10).billing_readiness
+        self.assertEqual(
+            (gap["model"], gap["res_id"]), ("res.partner", self.account.id)
+        )
+
     def test_a_bounced_mail_address_does_not_work(self):
         deal = self._create_deal(expected_revenue=10)
         self.account.billing_contact_id.message_bounce = 1
@@ -296,6 +303,8 @@ class TestReadiness(BillingHandoffCommon):
                 "field_path": "ref",
                 "applies_domain": "[('id', 'in', [i for i in (1, 2)])]",
             },
+            "a link to no record": {"field_path": "ref", "link_path": "name"},
+            "a link that is no field": {"field_path": "ref", "link_path": "nonsense"},
             "neither": {},
             "both": {"field_path": "ref", "domain": "[]"},
         }

@@ -99,7 +99,8 @@ export class BillingReadinessNames extends BillingReadinessField {
         const names = this.items
             .filter((item) => item.level === "block")
             .map((item) => item.name);
-        return names.join(", ") || this.props.record.data.billing_error || "";
+        const once = [...new Set(names)].join(", ");
+        return once || this.props.record.data.billing_error || "";
     }
 }
 
