@@ -101,6 +101,9 @@ class AccountMove(models.Model):
             self.currency_id.id,
             str(self.invoice_date or ""),
             self.partner_bank_id.id,
+            self.partner_shipping_id.id,
+            # With terms, the due date follows from them.
+            str(not self.invoice_payment_term_id and self.invoice_date_due or ""),
             [
                 [
                     line.product_id.id,

@@ -2,7 +2,7 @@ import logging
 from collections import defaultdict
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
 _logger = logging.getLogger(__name__)
@@ -195,6 +195,23 @@ class CrmBillingHandoff(models.Model):
             ("handoff", self.bill_to_id.commercial_partner_id),
             ("quotation", invoiced - proposed),
         )
+
+    # === CONSTRAINT METHODS === #
+
+    @api.constrains("order_id")
+    def _check_order(self):
+        for handoff in self:
+            if handoff.order_id.opportunity_id not in (
+                handoff.lead_id,
+                handoff.lead_id.browse(),
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "%(order)s belongs to another deal than %(deal)s.",
+                        order=handoff.order_id.name,
+                        deal=handoff.display_name,
+                    )
+                )
 
     # === CRUD METHODS === #
 

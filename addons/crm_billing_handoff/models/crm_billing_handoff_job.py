@@ -61,6 +61,7 @@ class CrmBillingHandoff(models.Model):
         )
         stale._cancel_or_keep()
         self._wake_all_blocked()
+        self._ask_for_rest()
 
     def _process_or_bisect(self):
         """Process the chunk at once; on failure halve it until the culprit is alone.

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
 
+from .crm_billing_handoff import ACTIVITY_BILLING
+
 
 class CrmBillingHandoff(models.Model):
     """What came to a deal after it was handed over: more to bill, one-off invoices.
@@ -22,7 +24,7 @@ class CrmBillingHandoff(models.Model):
         for handoff in self:
             # The accountant, who cannot open deals, sees that something is open.
             orders = handoff.sudo().lead_id.order_ids.filtered(
-                lambda order: order.invoice_status == "to invoice"
+                lambda order: order._has_more_than_credited()
             )
             # What was credited in full is not billed again while the deal stays won.
             standing = handoff.sudo().move_ids._filtered_standing()
@@ -56,10 +58,12 @@ class CrmBillingHandoff(models.Model):
             if not orders:
                 continue
             handoff._check_ready_for_rest()
+            handoff._check_nothing_credited(orders)
             drafts = orders._create_billing_drafts(grouped=False)
             drafts._note_origin()
             event = {**handoff._prepare_event("drafted"), "move_id": drafts[:1].id}
             self.env["crm.billing.event"]._log([event])
+            handoff.activity_feedback([ACTIVITY_BILLING])
             moves |= drafts
         if moves and self.env.user.has_group("account.group_account_invoice"):
             return self.env["account.move"]._get_billing_action(moves)
@@ -78,6 +82,56 @@ class CrmBillingHandoff(models.Model):
                     ),
                 )
             )
+
+    def _check_nothing_credited(self, orders):
+        """Refuse to bill again what was credited, along with what is new."""
+        credited = orders.filtered(lambda order: any(order._get_credited().values()))
+        if credited:
+            raise UserError(
+                self.env._(
+                    "A part of %(orders)s was credited and would be billed again. "
+                    "Make a one-off invoice of what is new, from the deal.",
+                    orders=", ".join(credited.mapped("name")),
+                )
+            )
+
+    @api.model
+    def _ask_for_rest(self):
+        """Leave a task where something came to a deal after its hand-off."""
+        done = self.search(
+            [
+                ("state", "=", "done"),
+                ("lead_id.order_ids.invoice_status", "=", "to invoice"),
+            ]
+        )
+        for handoff in done.filtered("difference"):
+            handoff._ask_billing(self.env._("More to bill"), handoff.difference)
+
+
+class SaleOrder(models.Model):
+    _inherit = "sale.order"
+
+    def _get_credited(self):
+        """Return ``{line: quantity}`` that posted credit notes took back."""
+        return {
+            line: sum(
+                credit.product_uom_id._compute_quantity(
+                    credit.quantity, line.product_uom_id
+                )
+                for credit in line.invoice_lines
+                if credit.move_type == "out_refund" and credit.parent_state == "posted"
+            )
+            for line in self.order_line
+        }
+
+    def _has_more_than_credited(self):
+        """Return whether there is to invoice what no credit note took back."""
+        if self.invoice_status != "to invoice":
+            return False
+        return any(
+            line.qty_to_invoice > credited
+            for line, credited in self._get_credited().items()
+        )
 
 
 class CrmLead(models.Model):

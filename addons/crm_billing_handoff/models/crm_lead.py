@@ -111,8 +111,9 @@ class CrmLead(models.Model):
     def _merge_dependences(self, opportunities):
         """Override of `crm` to leave the merged deal with one live handoff.
 
-        The one that has billed stays; a deal that is not won keeps none unless it has
-        billed.
+        The one that has billed stays. What it does not bill any more, an open quotation
+        of the other deal, becomes a task for Billing; a deal that is not won loses a
+        handoff that has billed nothing when the handoff is processed.
         """
         result = super()._merge_dependences(opportunities)
         everything = (self | opportunities).sudo().billing_handoff_ids
@@ -128,6 +129,21 @@ class CrmLead(models.Model):
         self.env["crm.billing.event"]._log(
             [handoff._prepare_event("merged") for handoff in live - kept]
         )
+        quotations = (
+            (self | opportunities)
+            .sudo()
+            .order_ids.filtered(lambda order: order.state in ("draft", "sent"))
+        )
+        if kept.state == "done" and quotations:
+            kept._ask_billing(
+                self.env._("Merged deal with an open quotation"),
+                self.env._(
+                    "%(orders)s came to %(deal)s, which is billed already. If it was "
+                    "won, confirm it and press “Bill the rest”; else cancel it.",
+                    orders=", ".join(quotations.mapped("name")),
+                    deal=kept.display_name,
+                ),
+            )
         return result
 
     # === ACTION METHODS === #

@@ -214,7 +214,7 @@ class SaleOrder(models.Model):
             raise UserError(
                 self.env._(
                     "%(deals)s is handed off to Billing: the invoice is made there. "
-                    "Open the handoff from the deal, or press “Process now” on it.",
+                    "Open the handoff from the deal: “Process now” or “Bill the rest”.",
                     deals=", ".join(handoffs.mapped("display_name")),
                 )
             )

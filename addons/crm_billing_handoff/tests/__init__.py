@@ -17,6 +17,7 @@ from . import test_review
 from . import test_status
 from . import test_taxes
 from . import test_tours
+from . import test_two_factor
 from . import test_views
 from . import test_wall
 from . import test_winning

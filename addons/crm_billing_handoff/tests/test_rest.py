@@ -62,6 +62,36 @@ class TestRest(BillingHandoffCommon):
         self.env.flush_all()
         self.assertFalse(self.handoff.difference)
 
+    def test_what_comes_later_is_a_task_by_the_morning(self):
+        self._add_line(40)
+        for _night in range(2):
+            self.env["crm.billing.handoff"]._cron_recheck()
+        self.assertEqual(self.handoff.activity_ids.summary, "More to bill")
+        self.assertEqual(self.handoff.activity_ids.user_id, self.clerk)
+        self.handoff.with_user(self.clerk).action_bill_rest()
+        self.assertFalse(self.handoff.activity_ids)
+
+    def test_a_partial_credit_is_not_billed_again(self):
+        order = self._create_quotation(self.deal, price=10, quantity=5, confirm=True)
+        self.handoff.with_user(self.clerk).action_bill_rest()
+        invoice = order.invoice_ids
+        invoice.action_post()
+        credit = invoice._reverse_moves()
+        credit.invoice_line_ids.quantity = 2
+        credit.action_post()
+        self.assertFalse(self.handoff.difference)
+
+        order.order_line.product_uom_qty = 6
+        self.assertTrue(self.handoff.difference)
+        with self.assertRaisesRegex(UserError, "one-off invoice"):
+            self.handoff.with_user(self.clerk).action_bill_rest()
+
+    def test_an_open_quotation_that_is_merged_into_a_billed_deal(self):
+        other = self._create_deal()
+        self._create_quotation(other, price=500)
+        merged = (self.deal | other).merge_opportunity(auto_unlink=True)
+        self.assertIn("open quotation", merged.billing_handoff_id.activity_ids.summary)
+
     def test_a_one_off_invoice_of_a_deal(self):
         with self.assertRaises(AccessError):
             self.deal.with_user(self.seller).action_new_billing_invoice()

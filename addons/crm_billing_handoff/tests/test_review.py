@@ -191,6 +191,15 @@ class TestReview(BillingHandoffCommon):
         with self.assertRaisesRegex(UserError, "changed after its review"):
             draft.action_post()
 
+    def test_a_typed_due_date_needs_a_new_review(self):
+        draft = self._make_draft()
+        draft.invoice_payment_term_id = False
+        draft.action_billing_review()
+        self.assertTrue(draft.billing_is_reviewed)
+        draft.invoice_date_due = "2099-01-01"
+        draft.invalidate_recordset()
+        self.assertFalse(draft.billing_is_reviewed)
+
     def test_the_company_can_want_every_draft_reviewed(self):
         draft = self._make_draft()
         self.company.billing_review_required = True
