@@ -341,16 +341,21 @@ class CrmLead(models.Model):
             )
 
     def _find_tax_obstacles(self, subject):
-        """E1: a foreign country that no fiscal position maps is shown, not assumed."""
+        """E1: a foreign country that no fiscal position maps is shown, not assumed.
+
+        The country is that of the delivery, as for core's fiscal positions.
+        """
         _ = self.env._
         account, company = subject.account, subject.company
+        delivery = next(iter(subject.orders.partner_shipping_id), account)
+        delivery = delivery if delivery.country_id else account
         home = company.account_fiscal_country_id or company.country_id
-        if not account.country_id or account.country_id == home:
+        if not delivery.country_id or delivery.country_id == home:
             return
         if subject.orders.fiscal_position_id:
             return
         position = self.env["account.fiscal.position"].with_company(company)
-        if not position._get_fiscal_position(account.with_company(company)):
+        if not position._get_fiscal_position(account.with_company(company), delivery):
             yield (
                 "no_fiscal_position",
                 account,
@@ -360,7 +365,7 @@ class CrmLead(models.Model):
                 _(
                     "No fiscal position maps the taxes for %(country)s: domestic taxes "
                     "would be charged.",
-                    country=account.country_id.name,
+                    country=delivery.country_id.name,
                 ),
             )
 

@@ -82,6 +82,26 @@ class TestTaxes(BillingHandoffCommon):
         self.assertEqual(draft.fiscal_position_id, self.export)
         self.assertEqual(draft.partner_shipping_id, site)
 
+    def test_a_country_that_nothing_maps_is_pointed_out(self):
+        self.export.auto_apply = False
+        deal = self._create_deal()
+        order = self._create_quotation(deal, require_signature=False)
+        self.assertFalse(deal.billing_readiness)
+        site = self.env["res.partner"].create(
+            {
+                "name": "Site",
+                "parent_id": self.account.id,
+                "type": "delivery",
+                "country_id": self.env.ref("base.nz").id,
+            }
+        )
+        order.partner_shipping_id = site
+        deal.invalidate_recordset()
+        self.assertEqual(
+            [(gap["name"], gap["level"]) for gap in deal.billing_readiness],
+            [("Foreign taxes", "warn")],
+        )
+
     def test_a_tax_number_of_the_wrong_form_is_refused(self):
         with self.assertRaisesRegex(Exception, "VAT|Tax ID"), self.env.cr.savepoint():
             self.account.write({"country_id": self.env.ref("base.fr").id, "vat": "FR1"})
