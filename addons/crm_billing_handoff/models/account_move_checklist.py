@@ -99,8 +99,6 @@ class AccountMove(models.Model):
             status = judge_term(term)
             if status == "missing" and not (code == "po" and account.po_required):
                 status = "ok"
-            if code == "po" and not quoted and not given and not account.po_required:
-                status = "ok"
             yield {
                 "code": code,
                 "name": label,

@@ -1,9 +1,10 @@
 import logging
-from collections import defaultdict
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
+
+from .crm_billing_readiness_rule import blocking
 
 _logger = logging.getLogger(__name__)
 
@@ -292,6 +293,10 @@ class CrmBillingHandoff(models.Model):
                 )
             ) from error
 
+    def _filtered_live(self):
+        """Return the handoffs that count: a cancelled one is history."""
+        return self.filtered(lambda handoff: handoff.state != "cancelled")
+
     # === BUSINESS METHODS - PROCESS === #
 
     def _process(self):
@@ -306,27 +311,20 @@ class CrmBillingHandoff(models.Model):
         leads.type = "opportunity"  # quotations and reports know opportunities only
         todo._follow_orders()
         gaps_by_lead = todo.lead_id._get_billing_gaps()
-        blocked = defaultdict(self.browse)
-        ready = self.browse()
-        for handoff in todo:
+        ready = todo.filtered(
+            lambda handoff: not blocking(gaps_by_lead[handoff.lead_id])
+        )
+        for handoff in todo - ready:
             gaps = gaps_by_lead[handoff.lead_id]
-            if any(gap["level"] == "block" for gap in gaps):
-                blocked[handoff] = gaps
-            else:
-                ready |= handoff
-        for handoff, gaps in blocked.items():
-            if {gap["code"] for gap in gaps if gap["level"] == "block"} == {
-                "undelivered"
-            }:
+            if {gap["code"] for gap in blocking(gaps)} == {"undelivered"}:
                 # Only a confirmed order can be delivered.
-                handoff.lead_id._get_billing_orders(
-                    handoff.order_id
-                )._confirm_for_billing()
+                orders = handoff.lead_id._get_billing_orders(handoff.order_id)
+                orders._confirm_for_billing()
             handoff._set_blocked(gaps)
         if ready:
-            ready._make_drafts()
+            drafts = ready._make_drafts()
             billed = ready.filtered("move_ids")
-            billed._set_done()
+            billed._set_done(drafts)
             for handoff in ready - billed:
                 handoff._set_error(handoff._get_nothing_billed_error())
         if later:
@@ -369,7 +367,8 @@ class CrmBillingHandoff(models.Model):
         values = {"state": state, "to_recheck": False, "is_held": False, **vals}
         self.with_context(tracking_disable=True).write(values)
 
-    def _set_done(self):
+    def _set_done(self, drafts):
+        """Close the handoffs; the log tells new ``drafts`` from what was billed."""
         released = self.filtered(lambda handoff: handoff.state == "blocked")
         self._set_state("done", missing=False, billing_error=False)
         if released:
@@ -379,7 +378,7 @@ class CrmBillingHandoff(models.Model):
             [handoff._prepare_event("released") for handoff in released]
             + [
                 handoff._prepare_event(
-                    "drafted" if handoff.move_ids else "already_billed"
+                    "drafted" if handoff.move_ids & drafts else "already_billed"
                 )
                 for handoff in self
             ]
@@ -393,7 +392,7 @@ class CrmBillingHandoff(models.Model):
         self._set_state("blocked", missing=gaps, billing_error=False)
         self.lead_id._ask_for_billing_data(gaps)
         if not was_blocked or known != gaps:
-            note = ", ".join(gap["name"] for gap in gaps if gap["level"] == "block")
+            note = ", ".join(gap["name"] for gap in blocking(gaps))
             self.env["crm.billing.event"]._log(
                 [{**self._prepare_event("blocked"), "note": note}]
             )

@@ -143,7 +143,7 @@ class CrmBillingHandoff(models.Model):
         What has billed nothing is cancelled; what has billed stays, and a clerk is
         asked once what should happen to the invoice.
         """
-        live = self.filtered(lambda handoff: handoff.state != "cancelled")
+        live = self._filtered_live()
         billed = live.filtered(lambda handoff: handoff.move_ids._filtered_standing())
         unbilled = live - billed
         unbilled._set_state("cancelled")
@@ -191,7 +191,7 @@ class CrmBillingHandoff(models.Model):
         Any write on a partner, order or deal comes here, so that it costs one query
         (more only where savepoints cut the transaction), whatever the number of writes.
 
-        :param field: ``partner``, ``order`` or ``lead``
+        :param field: ``partner``, ``order`` or ``lead``; ``queued`` for deals to spare
         """
         data = self.env.cr.precommit.data.setdefault(WAKE_KEY, defaultdict(set))
         if not data:
@@ -201,10 +201,7 @@ class CrmBillingHandoff(models.Model):
     @api.model
     def _forget_waking(self, leads):
         """Spare the deals that were queued just now: nothing of them is blocked."""
-        data = self.env.cr.precommit.data.setdefault(WAKE_KEY, defaultdict(set))
-        if not data:
-            self.env.cr.precommit.add(self.sudo()._wake_collected)
-        data["queued"].update(leads.ids)
+        self._wake_later("queued", leads.ids)
 
     @api.model
     def _wake_collected(self):

@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Command
 
 from .crm_billing_handoff import ACTIVITY_BILLING
+from .crm_billing_readiness_rule import blocking, list_blocking
 
 
 class CrmBillingHandoff(models.Model):
@@ -72,14 +73,12 @@ class CrmBillingHandoff(models.Model):
     def _check_ready_for_rest(self):
         """Refuse what would block a hand-off, such as a billing hold."""
         gaps = self.lead_id._get_billing_gaps()[self.lead_id]
-        if blocking := [gap for gap in gaps if gap["level"] == "block"]:
+        if blocking(gaps):
             raise UserError(
                 self.env._(
                     "%(deal)s cannot be billed yet:\n%(missing)s",
                     deal=self.display_name,
-                    missing="\n".join(
-                        f"- {gap['name']}: {gap['why']}" for gap in blocking
-                    ),
+                    missing=list_blocking(gaps),
                 )
             )
 

@@ -23,6 +23,16 @@ class Subject:
     gaps: list[dict] = field(default_factory=list)
 
 
+def blocking(gaps):
+    """Return the gaps that block; the others only warn."""
+    return [gap for gap in gaps if gap["level"] == "block"]
+
+
+def list_blocking(gaps):
+    """Return what blocks, a line each, for an error that a person reads."""
+    return "\n".join(f"- {gap['name']}: {gap['why']}" for gap in blocking(gaps))
+
+
 class CrmBillingReadinessRule(models.Model):
     """One thing that must be there before a deal is billed.
 

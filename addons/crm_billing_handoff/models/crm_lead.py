@@ -30,14 +30,13 @@ class CrmLead(models.Model):
         copy=False,
         readonly=True,
     )
+
     # === COMPUTE METHODS === #
 
     @api.depends("billing_handoff_ids.state")
     def _compute_billing_handoff_id(self):
         for lead in self:
-            lead.billing_handoff_id = lead.billing_handoff_ids.filtered(
-                lambda handoff: handoff.state != "cancelled"
-            )[:1]
+            lead.billing_handoff_id = lead.billing_handoff_ids._filtered_live()[:1]
 
     # === CRUD METHODS === #
 
@@ -117,7 +116,7 @@ class CrmLead(models.Model):
         """
         result = super()._merge_dependences(opportunities)
         everything = (self | opportunities).sudo().billing_handoff_ids
-        live = everything.filtered(lambda handoff: handoff.state != "cancelled")
+        live = everything._filtered_live()
         kept = (
             live.filtered("move_ids").sorted(lambda handoff: handoff.lead_id != self)
             or live.sorted(lambda handoff: handoff.lead_id != self)
@@ -171,9 +170,7 @@ class CrmLead(models.Model):
         # As in the win itself: the queue is filled for whoever may win the deal.
         handoffs.sudo()._queue(self.sudo())
         self.invalidate_recordset(["billing_handoff_ids"])
-        live = self.sudo().billing_handoff_ids.filtered(
-            lambda handoff: handoff.state != "cancelled"
-        )
+        live = self.sudo().billing_handoff_ids._filtered_live()
         return live.sudo(self.env.su).action_process()
 
     def action_view_billing_handoff(self):

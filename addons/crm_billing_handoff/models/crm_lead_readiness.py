@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import float_compare
 
-from .crm_billing_readiness_rule import Subject
+from .crm_billing_readiness_rule import Subject, blocking, list_blocking
 
 
 def _saved(records):
@@ -43,7 +43,7 @@ class CrmLead(models.Model):
             handed_off = lead.billing_handoff_id.state == "done"
             open_gaps = [] if handed_off else gaps.get(lead, [])
             lead.billing_readiness = open_gaps
-            lead.billing_gap_count = sum(gap["level"] == "block" for gap in open_gaps)
+            lead.billing_gap_count = len(blocking(open_gaps))
 
     @api.depends("billing_handoff_ids.billing_error")
     def _compute_billing_error(self):
@@ -64,16 +64,13 @@ class CrmLead(models.Model):
             return
         gaps_by_lead = strict._get_billing_gaps()
         for lead, gaps in gaps_by_lead.items():
-            blocking = [gap for gap in gaps if gap["level"] == "block"]
-            if blocking:
+            if blocking(gaps):
                 raise UserError(
                     self.env._(
                         "%(deal)s cannot be won yet, billing data is missing:\n"
                         "%(missing)s",
                         deal=lead.name,
-                        missing="\n".join(
-                            f"- {gap['name']}: {gap['why']}" for gap in blocking
-                        ),
+                        missing=list_blocking(gaps),
                     )
                 )
 
@@ -380,8 +377,7 @@ class CrmBillingHandoff(models.Model):
         items = Markup().join(
             Markup("<li><b>%s</b> (%s): %s</li>")
             % (gap["name"], who[gap["who"]], gap["why"])
-            for gap in gaps
-            if gap["level"] == "block"
+            for gap in blocking(gaps)
         )
         return Markup("<p>%s</p><ul>%s</ul>") % (
             self.env._("The deal is won, but it cannot be billed yet:"),

@@ -92,9 +92,7 @@ class CrmLead(models.Model):
         """
         now = fields.Datetime.now()
         for lead in self:
-            handoff = lead.billing_handoff_ids.filtered(
-                lambda handoff: handoff.state != "cancelled"
-            )[:1]
+            handoff = lead.billing_handoff_ids._filtered_live()[:1]
             moves = lead.billing_move_ids
             posted = moves.filtered(lambda move: move.state == "posted")
             company = handoff.company_id or posted.company_id[:1]

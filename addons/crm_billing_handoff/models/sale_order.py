@@ -207,9 +207,7 @@ class SaleOrder(models.Model):
             "crm_billing_handoff.group_billing_user"
         ):
             return
-        handoffs = self.opportunity_id.sudo().billing_handoff_ids.filtered(
-            lambda handoff: handoff.state != "cancelled"
-        )
+        handoffs = self.opportunity_id.sudo().billing_handoff_ids._filtered_live()
         if handoffs:
             raise UserError(
                 self.env._(

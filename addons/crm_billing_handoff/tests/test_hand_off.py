@@ -137,6 +137,8 @@ class TestHandOff(BillingHandoffCommon):
 
         self.assertEqual(handoff.state, "done")
         self.assertEqual(handoff.move_ids, invoice)
+        event = self.env["crm.billing.event"].search([("handoff_id", "=", handoff.id)])
+        self.assertEqual(event.action, "already_billed", "and the log says so")
 
     def test_orders_of_one_deal_share_an_invoice(self):
         deal = self._create_deal()
