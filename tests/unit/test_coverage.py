@@ -89,6 +89,19 @@ def test_a_line_is_not_covered_by_the_debit_of_another():
     assert [part.status for part in cell.segments] == ["billed", "missing"]
 
 
+def test_a_part_that_is_billed_in_part_is_cut():
+    [cell] = build_strip(
+        [slot(0)],
+        [entry(0, start=date(2027, 1, 5), end=date(2027, 1, 20))],
+        TODAY,
+    )
+    assert [(part.status, part.days) for part in cell.segments] == [
+        ("missing", 4),
+        ("billed", 15),
+        ("missing", 12),
+    ]
+
+
 def test_a_pause_shows_inside_its_period():
     pause, resume = date(2027, 1, 12), date(2027, 1, 20)
     [cell] = build_strip(

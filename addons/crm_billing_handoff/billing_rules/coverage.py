@@ -1,9 +1,12 @@
 """What is billed and what is not, period by period, for a strip on a screen."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+
+from .period import Period
+from .schedule import merge
 
 # Of several segments the one to look at first gives its colour to the whole cell.
 ATTENTION = (
@@ -103,22 +106,57 @@ def judge_entries(entries: Sequence[Entry]) -> str:
     return "credited" if credited >= amount else "part_credited"
 
 
-def judge_slot(slot: Slot, entries: Sequence[Entry], today: date) -> Segment:
-    """Return the segment of a part: its own debits decide, else its date.
+def judge_open(billing_date: date, today: date) -> str:
+    """Return the status of days that no debit covers.
 
-    Rule: a part in the past that no debit covers is due (billing rules 6.1). What is
-    due today is not missing yet: the run may still come.
+    Rule: what is in the past and not covered is due (billing rules 6.1). What is due
+    today is not missing yet: the run may still come.
     """
-    if entries:
-        status = judge_entries(entries)
-    elif slot.billing_date < today:
-        status = "missing"
-    else:
-        status = "due" if slot.billing_date == today else "upcoming"
-    keys = tuple(entry.key for entry in entries)
-    return Segment(
-        status, slot.line, slot.date_from, slot.date_to, slot.billing_date, keys
+    if billing_date < today:
+        return "missing"
+    return "due" if billing_date == today else "upcoming"
+
+
+def judge_slot(slot: Slot, entries: Sequence[Entry], today: date) -> list[Segment]:
+    """Return the segments of a part: its own debits decide, else its date.
+
+    :param entries: debits of the line that overlap the part
+    """
+    segments = []
+    for start, end, inside in _pieces(slot, entries):
+        if inside:
+            status = judge_entries(inside)
+        else:
+            status = judge_open(slot.billing_date, today)
+        keys = tuple(entry.key for entry in inside)
+        segments.append(Segment(status, slot.line, start, end, slot.billing_date, keys))
+    return segments
+
+
+def _pieces(
+    slot: Slot, entries: Sequence[Entry]
+) -> Iterator[tuple[date, date, list[Entry]]]:
+    """Yield stretches of the part that debits cover, and those between them."""
+    covered = merge(
+        Period(max(entry.date_from, slot.date_from), min(entry.date_to, slot.date_to))
+        for entry in entries
     )
+    start = slot.date_from
+    for days in covered:
+        if start < days.start:
+            yield start, days.start, []
+        yield (
+            days.start,
+            days.end,
+            [
+                entry
+                for entry in entries
+                if entry.date_from < days.end and days.start < entry.date_to
+            ],
+        )
+        start = days.end
+    if start < slot.date_to:
+        yield start, slot.date_to, []
 
 
 def build_strip(
@@ -143,15 +181,15 @@ def build_strip(
             for entry in by_line.get(slot.line, ())
             if entry.date_from < slot.date_to and slot.date_from < entry.date_to
         ]
-        segment = judge_slot(slot, covering, today)
+        segments = judge_slot(slot, covering, today)
         last = cells[-1] if cells else None
         if last and (last.date_from, last.date_to) == (
             slot.period_from,
             slot.period_to,
         ):
-            last.segments.append(segment)
+            last.segments.extend(segments)
         else:
-            cells.append(Cell(slot.period_from, slot.period_to, [segment]))
+            cells.append(Cell(slot.period_from, slot.period_to, segments))
     for date_from, date_to, status in gaps:
         _insert_gap(cells, Segment(status, None, date_from, date_to))
     return cells

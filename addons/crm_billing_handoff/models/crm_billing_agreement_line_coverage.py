@@ -1,0 +1,334 @@
+from datetime import timedelta
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.tools import format_date
+
+from ..billing_rules.coverage import (
+    Cell,
+    Entry,
+    Segment,
+    Slot,
+    build_strip,
+    judge_entries,
+)
+from ..billing_rules.schedule import Cadence, billing_date, parts
+from .crm_billing_agreement_line import RECURRING
+from .crm_billing_period import COVERING
+
+# Periods that a strip shows after today.
+COMING = 6
+# Rows printed beside the debit they belong to.
+COMPANIONS = ("minimum", "late_usage")
+GAPS = ("missing", "due")
+
+
+class CrmBillingAgreementLine(models.Model):
+    """A chain of lines, as one strip."""
+
+    _inherit = "crm.billing.agreement.line"
+
+    def _get_coverage_strip(self, today, past):
+        """Return the strip of a chain, oldest line first.
+
+        :param today: local date of the account
+        """
+        last = self[-1]
+        strip = {
+            "key": self[0].id,
+            "name": (last.name or "").split("\n")[0],
+            "cadence": last._get_cadence_text(),
+            "earlier": 0,
+            "ended": "",
+        }
+        if last.billing_method not in RECURRING:
+            cells = self._get_coverage_events(today)
+        elif last._get_coverage_cadence():
+            cells, strip["earlier"] = self._get_coverage_periods(today, past)
+        else:
+            cells = []
+        end = last._get_end()
+        if end and end <= today and last.end_reason != "pause":
+            day = format_date(self.env, end - timedelta(days=1))
+            strip["ended"] = self.env._("ended on %(day)s", day=day)
+        rows = self._get_coverage_rows()
+        strip["cells"] = [self._prepare_cell(cell, rows, today) for cell in cells]
+        strip["missing"] = sum(
+            segment["status"] == "missing"
+            for cell in strip["cells"]
+            for segment in cell["segments"]
+        )
+        return strip
+
+    def _get_cadence_text(self):
+        """Return how often and when the line is billed, in words."""
+        self.ensure_one()
+        names = dict(self._fields["billing_method"]._description_selection(self.env))
+        if self.billing_method not in RECURRING or not self.interval_unit:
+            return names[self.billing_method]
+        plan = self.plan_id
+        same = (plan.interval_unit, plan.interval_count) == (
+            self.interval_unit,
+            self.interval_count,
+        )
+        units = dict(self._fields["interval_unit"]._description_selection(self.env))
+        cycle = (
+            plan.name if same else f"{self.interval_count} {units[self.interval_unit]}"
+        )
+        timings = dict(self._fields["timing"]._description_selection(self.env))
+        return ", ".join(filter(None, (cycle, timings.get(self.timing))))
+
+    # === PERIODS === #
+
+    def _get_coverage_cadence(self):
+        """Return the grid of the line, of a draft the one it would get."""
+        self.ensure_one()
+        if not self.interval_unit:
+            return None
+        if self.anchor_date:
+            return self._to_cadence()
+        anchor = self._resolve_anchor()
+        return Cadence(self.interval_unit, self.interval_count, anchor)
+
+    def _get_coverage_start(self):
+        self.ensure_one()
+        agreement = self.agreement_id
+        trial = timedelta(days=agreement.trial_days)
+        return self.start_date or agreement.start_date + trial
+
+    def _get_coverage_periods(self, today, past):
+        """Return the cells of the window around today, and how many are before it."""
+        last, start = self[-1], self[0]._get_coverage_start()
+        cadence, end = last._get_coverage_cadence(), last._get_end()
+        middle = max(start, min(today, end - timedelta(days=1)) if end else today)
+        n = cadence.index(middle)
+        first, after = cadence.grid(n - past), cadence.grid(n + COMING + 1)
+        earlier, slots = 0, []
+        for line in self:
+            older, kept = line._get_coverage_slots(first, after)
+            earlier += older
+            slots += kept
+        first = min([slot.date_from for slot in slots], default=first)
+        gaps = [
+            (max(gap_from, first), min(gap_to, after), status)
+            for gap_from, gap_to, status in self._get_coverage_gaps(today, cadence)
+            if max(gap_from, first) < min(gap_to, after) or status == "trial"
+        ]
+        entries = [
+            period._to_coverage_entry()
+            for period in self.period_ids
+            if period.kind in COVERING and period.date_to > first
+        ]
+        if earlier:
+            gaps = [gap for gap in gaps if gap[2] != "trial"]
+        return build_strip(slots, entries, today, gaps), earlier
+
+    def _get_coverage_slots(self, first, after):
+        """Return how many parts end before ``first``, and the parts from there on."""
+        self.ensure_one()
+        cadence, start = self._get_coverage_cadence(), self._get_coverage_start()
+        end = self._get_end()
+        if not cadence or (end and end <= start):
+            return 0, []
+        older = 0
+        if end and end <= first:
+            return cadence.index(end - timedelta(days=1)) - cadence.index(start) + 1, []
+        if start < first:
+            begin = max(start, cadence.holding(first).start)
+            older, start = cadence.index(begin) - cadence.index(start), begin
+        continued = self.successor_id and self.end_reason == "change"
+        slots = []
+        for part in parts(cadence, start, end, after):
+            is_last = bool(continued) and part.period.end == end
+            day = billing_date(part, self.timing, self.settling_days, is_last)
+            slots.append(
+                Slot(
+                    self.id,
+                    part.period.start,
+                    part.period.end,
+                    part.anchored.start,
+                    part.anchored.end,
+                    day,
+                )
+            )
+        return older, slots
+
+    def _get_coverage_gaps(self, today, cadence):
+        """Yield the days without service: a trial before, pauses between lines."""
+        agreement, first = self.agreement_id, self[0]._get_coverage_start()
+        if agreement.trial_days and agreement.start_date < first:
+            yield agreement.start_date, first, "trial"
+        for line, following in zip(self, self[1:], strict=False):
+            end = line._get_end()
+            if end and end < following.start_date:
+                yield end, following.start_date, "paused"
+        end = self[-1]._get_end()
+        if agreement.state == "paused" and end and self[-1].end_reason == "pause":
+            yield end, cadence.holding(max(today, end)).end, "paused"
+
+    # === EVENTS === #
+
+    def _get_coverage_events(self, today):
+        """Return one cell per milestone, deposit or one-off charge."""
+        cells = []
+        for line in self:
+            rows = line.period_ids.sorted("date_from")
+            if line.billing_method == "milestone":
+                rows = rows.filtered(lambda row: row.kind == "deposit")
+            else:
+                rows = rows.filtered(lambda row: row.kind == "one_off")
+            cells += [row._to_coverage_cell() for row in rows]
+            if line.billing_method == "one_off" and not rows:
+                cells.append(line._get_coverage_open(line._get_coverage_start(), today))
+            if line.billing_method == "milestone":
+                cells += line._get_coverage_milestones(today)
+        return cells
+
+    def _get_coverage_milestones(self, today):
+        """Return one cell per milestone of the line, in their order."""
+        return []
+
+    def _get_coverage_open(self, day, today, is_due=True):
+        """Return the cell of something that is billed on ``day`` and is not yet."""
+        self.ensure_one()
+        status = "upcoming"
+        if is_due and day <= today:
+            status = "missing" if day < today else "due"
+        after = day + timedelta(days=1)
+        return Cell(day, after, [Segment(status, self.id, day, after, day)])
+
+    # === WORDS === #
+
+    def _get_coverage_rows(self):
+        """Return ``{debit: rows that belong to it}``, itself first."""
+        rows = {}
+        periods = self.period_ids
+        for period in periods.filtered(lambda row: row.kind not in COMPANIONS):
+            rows[period.id] = period | period.credit_ids
+        for companion in periods.filtered(lambda row: row.kind in COMPANIONS):
+            for debit in periods.filtered(lambda row: row.kind in COVERING):
+                if (
+                    debit.line_id == companion.line_id
+                    and debit.date_from <= companion.date_from < debit.date_to
+                ):
+                    rows[debit.id] |= companion | companion.credit_ids
+        return rows
+
+    def _prepare_cell(self, cell, rows, today):
+        """Return what the strip shows of a cell, dates and amounts as text."""
+        last = cell.date_to - timedelta(days=1)
+        unit, count = self[-1].interval_unit, self[-1].interval_count
+        if self[-1].billing_method not in RECURRING:
+            unit, count = "day", 1
+        formats = {"month": "MMM", "year": "yyyy"}
+        start = cell.date_from
+        return {
+            "key": f"{cell.date_from} {cell.date_to}",
+            "date_from": fields.Date.to_string(cell.date_from),
+            "dates": self._get_dates_text(cell.date_from, cell.date_to),
+            "label": format_date(
+                self.env, start, date_format=formats.get(unit, "d MMM")
+            ),
+            "year": start.strftime("%Y")
+            if unit == "month" and start.month <= count
+            else "",
+            "is_today": cell.date_from <= today <= last,
+            "status": cell.status,
+            "segments": [
+                self._prepare_segment(segment, rows) for segment in cell.segments
+            ],
+        }
+
+    def _prepare_segment(self, segment, rows):
+        periods = self.env["crm.billing.period"].browse()
+        for key in segment.keys:
+            periods |= rows.get(key, periods)
+        agreement = self.agreement_id
+        return {
+            "status": segment.status,
+            "line_id": segment.line or False,
+            "days": segment.days,
+            "date_from": fields.Date.to_string(segment.date_from),
+            "date_to": fields.Date.to_string(segment.date_to),
+            "dates": self._get_dates_text(segment.date_from, segment.date_to),
+            "billing_date": fields.Date.to_string(segment.billing_date),
+            "hint": self._get_coverage_hint(segment, periods),
+            "can_bill": segment.status in GAPS and agreement.state == "running",
+            "can_waive": segment.status in GAPS
+            and self[-1].billing_method in RECURRING,
+            "rows": [period._prepare_coverage_row() for period in periods],
+        }
+
+    def _get_coverage_hint(self, segment, periods):
+        agreement = self.agreement_id
+        day = segment.billing_date and format_date(self.env, segment.billing_date)
+        if segment.status == "upcoming" and agreement.state in ("draft", "running"):
+            return self.env._("Billed on %(day)s", day=day)
+        if segment.status == "missing":
+            reason = agreement.billing_error or (
+                agreement.is_catch_up_held
+                and self.env._("It waits for somebody to confirm the catch-up.")
+            )
+            since = self.env._("Due since %(day)s, nothing was billed.", day=day)
+            return f"{since} {reason}" if reason else since
+        if segment.status == "covered":
+            return ", ".join(filter(None, periods.mapped("note")))
+        return ""
+
+    @api.model
+    def _get_dates_text(self, date_from, date_to):
+        """Return the days of ``[date_from, date_to)`` as people say them."""
+        first = format_date(self.env, date_from)
+        if date_to - date_from <= timedelta(days=1):
+            return first
+        last = format_date(self.env, date_to - timedelta(days=1))
+        return f"{first} – {last}"
+
+
+class CrmBillingPeriod(models.Model):
+    _inherit = "crm.billing.period"
+
+    def _to_coverage_entry(self):
+        """Return the debit as a fact for the rules."""
+        self.ensure_one()
+        return Entry(
+            self.id,
+            self.line_id.id,
+            self.date_from,
+            self.date_to,
+            Decimal(str(self.amount)),
+            Decimal(str(-sum(self.credit_ids.mapped("amount")))),
+            self.status,
+        )
+
+    def _to_coverage_cell(self):
+        """Return rows of one event, such as a milestone, as a cell."""
+        entries = [period._to_coverage_entry() for period in self]
+        first, keys = self[0], tuple(self.ids)
+        segment = Segment(
+            judge_entries(entries),
+            first.line_id.id,
+            first.date_from,
+            first.date_to,
+            first.date_from,
+            keys,
+        )
+        return Cell(first.date_from, first.date_to, [segment])
+
+    def _prepare_coverage_row(self):
+        """Return what the strip tells about a row."""
+        self.ensure_one()
+        names = dict(self._fields["kind"]._description_selection(self.env))
+        states = dict(self._fields["status"]._description_selection(self.env))
+        move = self.move_id
+        return {
+            "id": self.id,
+            "kind": names[self.kind],
+            "dates": self.line_id._get_dates_text(self.date_from, self.date_to),
+            "amount": self.currency_id.format(self.amount),
+            "move_id": move.id or False,
+            "document": (move.name if move.name and move.name != "/" else False)
+            or (move and self.env._("Draft"))
+            or states[self.status],
+            "is_explained": bool(self.explanation),
+        }
