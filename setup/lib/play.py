@@ -1,0 +1,95 @@
+"""The play command: scenario files through real Odoo, held against what they expect."""
+
+import argparse
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from . import databases, environment, say
+from .paths import LOGS, SETUP
+from .scenario import compare, reader
+
+LOG = LOGS / "play.log"
+CODE = """
+import sys
+sys.path.insert(0, {setup!r})
+from lib.scenario import player
+player.main(env, {path!r})
+"""
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(
+        prog="setup/play",
+        description="Play scenario files (tests/scenarios/*.json) through real Odoo. "
+        "One line per scenario; ends with 1 if any failed.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a scenario file")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help='print {"id": {"actual": …, "error": …}} instead, comparing nothing',
+    )
+    options = parser.parse_args(arguments)
+    scenarios = reader.read_files(options.paths)
+    environment.prepare()
+    results = play(scenarios, databases.layer(demo=False))
+    if options.json:
+        print(json.dumps(dict(results), indent=1))
+        return 0
+    failed = [print_verdict(scenario, results) for scenario in scenarios]
+    return 1 if any(failed) else 0
+
+
+def print_verdict(scenario, results):
+    """Print ok or the first difference, and return whether there was one."""
+    difference = find_difference(scenario, results[scenario["id"]])
+    verdict = f"FAIL {scenario['id']} – {difference}" if difference else None
+    print(verdict or f"ok {scenario['id']}", flush=True)
+    return bool(difference)
+
+
+def find_difference(scenario, result):
+    """Return the first difference between a result and ``expected``, or the error."""
+    if result["error"]:
+        return result["error"]
+    return compare.first_difference(scenario.get("expected", {}), result["actual"])
+
+
+def play(scenarios, template):
+    """Play scenarios on a copy of a database with our addons.
+
+    :return: ``{id: {"actual": document or None, "error": text or None}}``
+    """
+    problems = {scenario["id"]: reader.check(scenario) for scenario in scenarios}
+    sound = [scenario for scenario in scenarios if not problems[scenario["id"]]]
+    played = _play(sound, template) if sound else {}
+    return {
+        name: played.get(name) or {"actual": None, "error": problem}
+        for name, problem in problems.items()
+    }
+
+
+def _play(scenarios, template):
+    say.step(f"playing {len(scenarios)} scenarios (log: {LOG})")
+    with databases.temporary(template, "play") as name:
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(scenarios, file)
+            file.flush()
+            lines = _run_odoo(name, CODE.format(setup=str(SETUP), path=file.name))
+    played = dict(json.loads(line) for line in lines)
+    if len(played) < len(scenarios):
+        tail = "\n".join(Path(LOG).read_text().splitlines()[-20:])
+        raise say.Trouble(f"Odoo broke off (whole log: {LOG})\n{tail}")
+    return played
+
+
+def _run_odoo(name, code):
+    """Run code in an Odoo process; return what it printed after its marker."""
+    command = [*databases.odoo("shell"), "-d", name, "--no-http", "--log-level=warn"]
+    with open(LOG, "w") as log:
+        done = subprocess.run(
+            command, input=code, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    return [line for line in done.stdout.splitlines() if line.startswith('["')]

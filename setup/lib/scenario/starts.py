@@ -1,0 +1,43 @@
+"""Operation "starts": the first periods of a real agreement."""
+
+from datetime import time
+
+from . import agreements
+from .clock import show_last_day, to_date
+
+FAR = {"day": 1, "week": 7, "month": 31, "year": 366}  # longest days of a unit
+
+
+def play(stage, inputs):
+    """Return starts, last days and lengths of the first ``count`` periods."""
+    account = {"timezone": inputs.get("timezone")}
+    zone = account["timezone"] or "UTC"
+    first = to_date(inputs["anchor"], zone)
+    stage.zone = zone
+    opening = stage.to_instant(first.isoformat(), at=time())
+    stage.set_account(opening, account)
+    story = {
+        "start": first.isoformat(),
+        "anchor_mode": inputs.get("anchor_mode"),
+        "interval": inputs.get("interval"),
+        "lines": [{"price": "1.00"}],
+    }
+    with stage.at(opening) as env:
+        agreement, _lines = agreements.start(stage, env, story)
+        periods = _get_periods(agreement, first, inputs)
+    return {
+        "starts": [start.isoformat() for start, _end in periods],
+        "last_days": [show_last_day(end) for _start, end in periods],
+        "lengths": [(end - start).days for start, end in periods],
+    }
+
+
+def _get_periods(agreement, first, inputs):
+    """Return the periods as the agreement itself will bill them."""
+    count = int(inputs.get("count") or 1)
+    unit, length = agreements.read_interval(inputs.get("interval"))
+    days = FAR[unit] * length * count
+    until = first.fromordinal(first.toordinal() + days)
+    rows = agreement.generate_invoices(until=until).agreement_ids.period_ids
+    found = sorted((row.date_from, row.date_to) for row in rows)
+    return found[:count]
