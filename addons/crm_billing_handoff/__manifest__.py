@@ -22,6 +22,7 @@
         "data/crm_billing_readiness_rule_data.xml",
         "data/mail_activity_type_data.xml",
         "data/mail_template_data.xml",
+        "data/ir_sequence_data.xml",
         "data/ir_cron_data.xml",
         "data/ir_actions_server_data.xml",
         "report/account_move_report.xml",

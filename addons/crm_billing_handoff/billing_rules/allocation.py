@@ -20,6 +20,17 @@ def round_money(amount: Decimal | Fraction, step: Decimal) -> Decimal:
     return (Decimal(sign * whole) * step).quantize(step, ROUND_HALF_UP)
 
 
+def exact(value: float | str | Decimal, digits: int = 6) -> Decimal:
+    """Return a stored number as the decimal it prints, never as its binary value.
+
+    :param digits: decimals that the field keeps
+    """
+    number = (
+        Decimal(value) if isinstance(value, str) else Decimal(f"{value:.{digits}f}")
+    )
+    return number.normalize() if number else Decimal(0)
+
+
 def split(amount: Decimal, weights: Sequence[Decimal], step: Decimal) -> list[Decimal]:
     """Split ``amount`` in proportion to ``weights``; the last one takes the rest.
 

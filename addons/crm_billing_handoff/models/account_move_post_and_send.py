@@ -39,6 +39,21 @@ class AccountMove(models.Model):
             good._generate_and_send(force_synchronous=False)
         return self._get_after_sending_action(good, problems)
 
+    def _post_and_queue(self, to_send):
+        """Post drafts without a person, and queue ``to_send`` for core's sending job.
+
+        What differs from what was agreed, or cannot be sent, stays a draft to review.
+        """
+        problems = to_send._get_sending_problems()
+        good = self.filtered(
+            lambda move: move not in problems and not move._needs_billing_review()
+        )
+        good._post(soft=False)
+        sent = good & to_send
+        if sent:
+            sent._generate_and_send(force_synchronous=False)
+        return good
+
     def _get_sending_problems(self):
         """Return ``{draft: why}`` for drafts that must not be posted and sent yet."""
         problems = {}

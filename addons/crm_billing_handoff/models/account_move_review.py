@@ -48,11 +48,12 @@ class AccountMove(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("opportunity_ids", "move_type")
+    @api.depends("opportunity_ids", "agreement_ids", "move_type")
     def _compute_is_billing_review(self):
         for move in self:
             move.is_billing_review = move.is_billing_review or (
-                move.move_type == "out_invoice" and bool(move.opportunity_ids)
+                move.move_type == "out_invoice"
+                and bool(move.opportunity_ids or move.agreement_ids)
             )
 
     @api.depends(
@@ -181,12 +182,26 @@ class AccountMove(models.Model):
         lead = self.sudo().opportunity_ids[:1]
         return {
             "action": action,
+            "agreement_id": self.sudo().agreement_ids[:1].id,
             "move_id": self.id,
             "lead_id": lead.id,
             "handoff_id": lead.billing_handoff_id.id,
             "partner_id": self.commercial_partner_id.id,
             "company_id": self.company_id.id,
         }
+
+    def _needs_billing_review(self):
+        """Return whether a person has to look before the draft is posted.
+
+        What differs always needs it; by setting drafts of deals and the first invoice
+        of an agreement do, by another one its later invoices, too.
+        """
+        self.ensure_one()
+        if self.billing_difference_count:
+            return True
+        company = self.company_id
+        is_wanted = company.billing_review_later or not self.billing_is_later
+        return company.billing_review_required and is_wanted
 
     def _check_billing_review(self):
         """Refuse to post what differs, or what the company wants reviewed, unreviewed.
@@ -196,10 +211,7 @@ class AccountMove(models.Model):
         for move in self.filtered(
             lambda move: move.state == "draft" and move.is_billing_review
         ):
-            must = (
-                move.company_id.billing_review_required or move.billing_difference_count
-            )
-            if not must or move.billing_is_reviewed:
+            if not move._needs_billing_review() or move.billing_is_reviewed:
                 continue
             # Core posts what was paid online as superuser; a person who typed a
             # transaction in still has to review.

@@ -6,7 +6,7 @@ its deal or take a deal out of the queue.
 """
 
 from odoo import api, models
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 
 from .crm_billing_event import Cause
 
@@ -17,6 +17,8 @@ FLOW = Cause("flow")
 LEAD_FIELDS = (
     "billing_handoff_ids",
     "billing_move_ids",
+    "billing_agreement_ids",
+    "billing_next_date",
     "billing_state",
     "billing_payment_blocked",
     "billing_currency_id",
@@ -35,6 +37,7 @@ HANDOFF_FIELDS = (
     "payer_source",
     "order_ids",
     "move_ids",
+    "agreement_id",
     "missing",
     "billing_error",
     "to_recheck",
@@ -45,12 +48,69 @@ HANDOFF_FIELDS = (
 )
 MOVE_FIELDS = (
     "opportunity_ids",
+    "agreement_ids",
+    "is_billing_refund",
     "billing_reviewed_uid",
     "billing_reviewed_at",
     "billing_review_digest",
+    "agreement_ids",
+    "is_billing_refund",
 )
 # What is billed already: without it an order would be invoiced a second time.
-ORDER_LINE_FIELDS = ("invoice_lines", "qty_invoiced")
+ORDER_LINE_FIELDS = (
+    "invoice_lines",
+    "qty_invoiced",
+    "billing_line_ids",
+    "is_billing_taken_over",
+)
+AGREEMENT_FIELDS = (
+    "state",
+    "payer_id",
+    "billing_tz",
+    "lead_id",
+    "order_id",
+    "period_ids",
+    "move_ids",
+    "next_invoice_date",
+    "next_run_at",
+    "mrr",
+    "is_catch_up_held",
+    "catch_up_confirmed_until",
+    "catch_up_count",
+    "billing_error",
+    "cancel_date",
+    "predecessor_id",
+    "successor_ids",
+)
+AGREEMENT_LINE_FIELDS = (
+    "predecessor_id",
+    "successor_id",
+    "end_reason",
+    "sale_line_id",
+    "period_ids",
+    "start_at",
+    "end_at",
+)
+# What was billed stays provable: a change ends the line and starts another one.
+FROZEN_LINE_FIELDS = {
+    "agreement_id",
+    "product_id",
+    "billing_method",
+    "quantity",
+    "price_unit",
+    "price_plan_unit",
+    "price_plan_count",
+    "discount",
+    "plan_id",
+    "interval_unit",
+    "interval_count",
+    "timing",
+    "proration_basis",
+    "start_date",
+    "end_date",
+    "anchor_date",
+    "anchor_day",
+}
 
 
 class CrmBillingMachineFields(models.AbstractModel):
@@ -163,11 +223,15 @@ class AccountMove(models.Model):
         if self.env.su or not self._is_billing_flow():
             return super().create(vals_list)
         vals_list = [dict(vals) for vals in vals_list]
-        links = [vals.pop("opportunity_ids", None) for vals in vals_list]
+        names = ("opportunity_ids", "agreement_ids")
+        links = [
+            {name: vals.pop(name) for name in names if vals.get(name)}
+            for vals in vals_list
+        ]
         moves = super().create(vals_list)
         for move, link in zip(moves.sudo(), links, strict=True):
             if link:
-                move.opportunity_ids = link
+                move.write(link)
         return moves
 
     def write(self, vals):
@@ -199,3 +263,51 @@ class SaleOrderLine(models.Model):
     @api.model
     def _get_machine_fields(self):
         return ORDER_LINE_FIELDS
+
+
+class CrmBillingAgreement(models.Model):
+    _name = "crm.billing.agreement"
+    _inherit = ["crm.billing.agreement", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return AGREEMENT_FIELDS
+
+    def action_start(self):
+        """Override to start with the hand of the flow and the name of the person."""
+        flow = self.with_context(billing_flow=FLOW)
+        return super(CrmBillingAgreement, flow).action_start()
+
+    def action_draft(self):
+        """Override to go back with the hand of the flow and the name of the person."""
+        flow = self.with_context(billing_flow=FLOW)
+        return super(CrmBillingAgreement, flow).action_draft()
+
+
+class CrmBillingAgreementLine(models.Model):
+    _name = "crm.billing.agreement.line"
+    _inherit = ["crm.billing.agreement.line", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return AGREEMENT_LINE_FIELDS
+
+    @api.model
+    def _get_frozen_fields(self):
+        """Return the fields that no hand changes once the line has billed."""
+        return FROZEN_LINE_FIELDS
+
+    def write(self, vals):
+        """Override to leave changes of what has billed to the change of plan."""
+        frozen = self._get_frozen_fields() & set(vals)
+        if frozen and not self._is_billing_flow():
+            billed = self.filtered("period_ids")
+            if billed:
+                raise UserError(
+                    self.env._(
+                        "%(lines)s has been billed: its terms are not overwritten. "
+                        "Use “Change”, which shows credit and charge first.",
+                        lines=", ".join(billed.mapped("name")),
+                    )
+                )
+        return super().write(vals)

@@ -53,6 +53,14 @@ class CrmBillingEvent(models.Model):
             ("changed", "Value changed"),
             ("created", "Value set at creation"),
             ("moved", "Account moved or merged"),
+            ("started", "Agreement started"),
+            ("billed", "Agreement billed"),
+            ("not_billed", "Agreement not billed"),
+            ("held", "Catching up held"),
+            ("confirmed", "Catching up confirmed"),
+            ("amended", "Agreement changed"),
+            ("ended", "Agreement ended"),
+            ("waived", "Period waived"),
         ],
         required=True,
         index=True,
@@ -79,6 +87,7 @@ class CrmBillingEvent(models.Model):
     )
     lead_id = fields.Many2one("crm.lead", string="Opportunity", index="btree_not_null")
     handoff_id = fields.Many2one("crm.billing.handoff", index="btree_not_null")
+    agreement_id = fields.Many2one("crm.billing.agreement", index="btree_not_null")
     move_id = fields.Many2one("account.move", string="Invoice", index="btree_not_null")
     field_name = fields.Char(string="Technical Field")
     field_label = fields.Char(string="Field", compute="_compute_field_label")

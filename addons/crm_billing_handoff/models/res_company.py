@@ -2,6 +2,8 @@ from odoo import api, fields, models
 
 from odoo.addons.base.models.res_partner import _tz_get
 
+from .crm_billing_plan import BASES, PRORATION_TIMINGS
+
 
 class ResCompany(models.Model):
     """Billing defaults of a company."""
@@ -37,6 +39,33 @@ class ResCompany(models.Model):
         string="Hold Wins in Bulk Above",
         help="If one action wins more deals than this (an import, a stage that becomes "
         "a won stage), their handoffs wait for a person to release them; 0 for never.",
+    )
+    billing_proration_basis = fields.Selection(
+        BASES,
+        string="Parts of a Period",
+        default="day",
+        required=True,
+        help="How a part of a billing period is measured, unless the plan says else.",
+    )
+    billing_proration_timing = fields.Selection(
+        PRORATION_TIMINGS,
+        string="Changes Are Billed",
+        default="next",
+        required=True,
+        help="When credit and charge of a change in mid-period are invoiced, unless "
+        "the plan says else.",
+    )
+    billing_catch_up_limit = fields.Integer(
+        string="Confirm Catching up Above",
+        default=12,
+        help="If more periods of an agreement are due at once, nothing is billed "
+        "before a person confirms it; 0 for no limit.",
+    )
+    billing_consolidate = fields.Boolean(
+        string="One Invoice per Account and Day",
+        default=True,
+        help="Agreements with the same payer, terms, currency, PO and billing date "
+        "share an invoice, one section each.",
     )
     billing_responsible_id = fields.Many2one(
         "res.users",

@@ -100,6 +100,11 @@ class ResPartner(models.Model):
     tax_exempt_expiry = fields.Date(
         tracking=True, copy=False, help="Last day of the exemption, included."
     )
+    billing_consolidate = fields.Selection(
+        [("yes", "One invoice a day"), ("no", "One invoice an agreement")],
+        string="Agreements Share Invoices",
+        help="Empty follows the company.",
+    )
     billing_tz = fields.Selection(
         _tz_get,
         string="Billing Time Zone",
@@ -249,6 +254,7 @@ class ResPartner(models.Model):
             "tax_exempt_reason",
             "tax_exempt_expiry",
             "billing_tz",
+            "billing_consolidate",
             "billing_hold",
             "billing_mail_note",
         ]

@@ -1,6 +1,7 @@
 from . import test_access
 from . import test_account
 from . import test_account_impact
+from . import test_agreement_handoff
 from . import test_audit_log
 from . import test_demo
 from . import test_failures
@@ -21,3 +22,4 @@ from . import test_two_factor
 from . import test_views
 from . import test_wall
 from . import test_winning
+from . import test_agreement_invoicing

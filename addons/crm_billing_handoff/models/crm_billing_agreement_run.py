@@ -1,0 +1,245 @@
+import logging
+
+import psycopg2
+
+from odoo import api, fields, models
+from odoo.exceptions import LockError, UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from .crm_billing_handoff_job import LOCK_PATIENCE
+
+_logger = logging.getLogger(__name__)
+
+CHUNK_SIZE = 100
+# Rows of ir.cron on the same method: one row never runs twice at once.
+LANES = ("ir_cron_invoice_agreements", "ir_cron_invoice_agreements_2")
+
+
+class CrmBillingAgreement(models.Model):
+    """The run: claim what is due in chunks, one commit each, beside other workers."""
+
+    _inherit = "crm.billing.agreement"
+
+    # === BUSINESS METHODS - THE RUN === #
+
+    @api.model
+    def _get_due_domain(self, now):
+        """Return what is due at ``now`` (UTC).
+
+        ``next_run_at`` is the instant at which the account's local day begins, so that
+        one comparison finds exactly what is due in every zone.
+        """
+        return (
+            Domain("state", "=", "running")
+            & Domain("next_run_at", "!=", False)
+            & Domain("next_run_at", "<=", now)
+            & Domain("billing_error", "=", False)
+            & Domain("is_catch_up_held", "=", False)
+        )
+
+    @api.model
+    def _cron_invoice_due(self, now=None, chunk_size=CHUNK_SIZE):
+        """Invoice what is due at ``now``, each account on its own date.
+
+        One commit a chunk. Several lanes share the work: each claims whole payers that
+        nobody else holds. A lost race (a serialization failure) is nobody's fault:
+        roll back and leave it to the next run.
+
+        :param now: instant (naive UTC), the clock by default
+        """
+        # Whichever user an administrator lets the job run as: it is the flow itself.
+        self = self.sudo().with_context(active_test=False)
+        now = now or fields.Datetime.now()
+        domain = self._get_due_domain(now)
+        commit_progress = self.env["ir.cron"]._commit_progress
+        commit_progress(remaining=self.search_count(domain))
+        busy = self.browse()
+        try:
+            while chunk := self._claim_due(domain, chunk_size, busy):
+                left = chunk._invoice_due_or_bisect(now)
+                # What is still due after it was billed waits for the next run.
+                busy |= left | chunk.filtered_domain(domain)
+                if not commit_progress(len(chunk)):
+                    break
+        except psycopg2.OperationalError:
+            _logger.info("Agreements changed while invoiced, trying again later")
+            self.env.cr.rollback()
+            self._trigger_run()
+
+    @api.model
+    def _claim_due(self, domain, limit, busy):
+        """Lock the next due agreements, whole payers at a time, waiting for nobody.
+
+        Two lanes never split a payer: consolidated invoices stay whole.
+        """
+        self.env.cr.execute(
+            SQL("SELECT set_config('lock_timeout', %s, true)", LOCK_PATIENCE)
+        )
+        found = self.search(
+            domain & Domain("id", "not in", busy.ids),
+            limit=20 * limit,
+            order="payer_id, next_run_at, id",
+        )
+        claimed = self.browse()
+        for payer, agreements in found.grouped("payer_id").items():
+            if claimed and len(claimed) + len(agreements) > limit:
+                break
+            if self._claim_payer(payer):
+                claimed |= agreements
+        return claimed.try_lock_for_update(allow_referencing=True).filtered_domain(
+            domain
+        )
+
+    @api.model
+    def _claim_payer(self, payer):
+        self.env.cr.execute(
+            SQL("SELECT pg_try_advisory_xact_lock(%s, %s)", 20261, payer.id)
+        )
+        return self.env.cr.fetchone()[0]
+
+    def _invoice_due_or_bisect(self, now):
+        """Invoice the chunk at once; on failure halve it until the culprit is alone.
+
+        :return: agreements that wait because somebody else holds what they need
+        """
+        nobody = self.browse()
+        try:
+            with self.env.cr.savepoint():
+                moves, errors = self._invoice_due(now)
+                moves._follow_invoice_mode()
+            for agreement, error in errors.items():
+                agreement._set_billing_error(error)
+            return nobody
+        except (psycopg2.errors.LockNotAvailable, LockError):
+            if len(self) == 1:
+                return self
+        except psycopg2.OperationalError:
+            raise
+        except Exception as error:
+            # Whatever one agreement breaks must not stop the others.
+            if len(self) == 1:
+                self._set_billing_error(error)
+                return nobody
+        half = len(self) // 2
+        return self[:half]._invoice_due_or_bisect(now) | self[
+            half:
+        ]._invoice_due_or_bisect(now)
+
+    def _lock_and_wait(self):
+        """Lock the agreements for a person, who waits for the run or another person."""
+        self.flush_recordset()
+        self.env.cr.execute(
+            SQL(
+                "SELECT id FROM crm_billing_agreement WHERE id IN %s "
+                "ORDER BY id FOR NO KEY UPDATE",
+                tuple(self.ids) or (0,),
+            )
+        )
+
+    # === BUSINESS METHODS - FAILURES === #
+
+    def _set_billing_error(self, error):
+        """Keep why the agreement was not billed, in words, and ask Billing once.
+
+        It leaves the queue until it, its account or what it bills is changed.
+        """
+        self.ensure_one()
+        if isinstance(error, UserError | ValueError):
+            reason = str(error.args[0]) if error.args else str(error)
+        else:
+            _logger.exception("Agreement %s failed", self.id, exc_info=error)
+            reason = self.env._(
+                "The invoice could not be made: %(error)s. Tell your administrator.",
+                error=error,
+            )
+        is_known = self.billing_error == reason
+        self.with_context(
+            tracking_disable=True, billing_run=True
+        ).billing_error = reason
+        self._ask_billing(self.env._("The agreement could not be billed"), reason)
+        if not is_known:
+            self._log_event("not_billed", note=reason)
+
+    @api.model
+    def _retry(self, domain):
+        """Put agreements that failed back into the queue: their cause may be gone."""
+        failed = self.sudo().search(Domain("billing_error", "!=", False) & domain)
+        if failed:
+            failed.with_context(
+                tracking_disable=True, billing_run=True
+            ).billing_error = False
+            self._trigger_run()
+
+    @api.model
+    def _trigger_run(self):
+        """Wake the run right after this transaction, in all its lanes."""
+        for lane in LANES:
+            cron = self.env.ref(f"crm_billing_handoff.{lane}", raise_if_not_found=False)
+            if cron:
+                cron.sudo()._trigger()
+
+    @api.model
+    def _cron_refresh(self):
+        """Once a night: MRR of the day, ended agreements, another try of failures."""
+        self = self.sudo().with_context(active_test=False)
+        live = self.search([("state", "in", ("running", "paused"))])
+        live._refresh_next_dates()
+        live.flush_recordset()
+        live._close_ended()
+        self._retry(Domain.TRUE)
+
+    # === BUSINESS METHODS - CATCH-UP === #
+
+    def _must_hold(self, documents, until):
+        """Return whether so much is due that a person has to confirm it (C15)."""
+        self.ensure_one()
+        limit = self.catch_up_limit
+        if limit < 0:
+            limit = self.company_id.billing_catch_up_limit
+        confirmed = self.catch_up_confirmed_until
+        if not limit or len(documents) <= limit or (confirmed and confirmed >= until):
+            return False
+        self.with_context(tracking_disable=True).write(
+            {"is_catch_up_held": True, "catch_up_count": len(documents)}
+        )
+        reason = self.env._(
+            "%(count)s periods of %(agreement)s are due at once. Look at them and "
+            "press “Confirm catching up”, or mark as billed what is billed elsewhere.",
+            count=len(documents),
+            agreement=self.name,
+        )
+        self._ask_billing(self.env._("Catching up to be confirmed"), reason)
+        self._log_event("held", note=reason)
+        return True
+
+    def action_confirm_catch_up(self):
+        """Let the run bill what was held because much is due at once.
+
+        :raise AccessError: the user is no billing clerk
+        """
+        self._check_is_biller()
+        for agreement in self.sudo().filtered("is_catch_up_held"):
+            agreement.write(
+                {
+                    "is_catch_up_held": False,
+                    "catch_up_confirmed_until": agreement._get_today(),
+                }
+            )
+            agreement._log_event("confirmed")
+        self._trigger_run()
+        return True
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    def _follow_invoice_mode(self):
+        """Post, or post and send, the drafts of agreements that say so."""
+        modes = {
+            move: {agreement.invoice_mode for agreement in move.agreement_ids}
+            for move in self
+        }
+        ready = self.filtered(lambda move: modes[move] <= {"post", "send"})
+        if ready:
+            ready._post_and_queue(ready.filtered(lambda move: modes[move] == {"send"}))
