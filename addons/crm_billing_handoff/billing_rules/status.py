@@ -58,12 +58,18 @@ def document_state(document: Document) -> str | None:
     return "invoiced"
 
 
-def deal_state(handoff_state: str | None, documents: Iterable[Document]) -> str:
+def deal_state(
+    handoff_state: str | None,
+    documents: Iterable[Document],
+    agreement_states: Iterable[str] = (),
+) -> str:
     """Return the one state that a deal shows.
 
     :param handoff_state: state of the live handoff, ``None`` without one
+    :param agreement_states: what its agreements add, such as ``blocked``
     :return: a member of ``ATTENTION``, or ``"none"``
     """
     states = {document_state(document) for document in documents}
     states.add(_HANDOFF_STATE.get(handoff_state))
+    states.update(agreement_states)
     return next((state for state in ATTENTION if state in states), "none")

@@ -15,6 +15,7 @@ from . import crm_billing_handoff_queue
 from . import crm_billing_handoff_draft
 from . import crm_billing_handoff_rest
 from . import crm_billing_handoff_agreement
+from . import crm_billing_agreement_down_payment
 from . import crm_billing_agreement_run
 from . import res_company
 from . import res_company_agreement
@@ -45,4 +46,8 @@ from . import crm_lead
 from . import crm_lead_status
 from . import crm_lead_readiness
 from . import crm_lead_agreement
+from . import crm_billing_agreement_screen
+from . import crm_billing_agreement_coverage
+from . import crm_billing_agreement_line_coverage
+from . import crm_billing_period_explain
 from . import billing_machine_fields

@@ -128,9 +128,13 @@ class AccountMove(models.Model):
     # === BUSINESS METHODS === #
 
     def _get_billing_account(self):
-        """Return the account that buys: of the deal, else of who is billed."""
+        """Return the account that buys: of agreement or deal, else who is billed."""
         self.ensure_one()
-        partner = self.sudo().opportunity_ids[:1].partner_id or self.sudo().partner_id
+        move = self.sudo()
+        partner = (
+            move.agreement_ids[:1].partner_id or move.opportunity_ids[:1].partner_id
+        )
+        partner = partner or move.partner_id
         return partner.commercial_partner_id.with_company(self.company_id)
 
     def _filtered_standing(self):
@@ -158,15 +162,16 @@ class AccountMove(models.Model):
     def _get_opportunity_weights(self):
         """Return ``{lead: Decimal}``: the untaxed part of each deal in the invoice.
 
-        Lines that no order ties to a deal belong to none of them and are left out; an
-        invoice without such ties is shared evenly.
+        Lines that no order or agreement ties to a deal belong to none of them and are
+        left out; an invoice without such ties is shared evenly.
         """
         self.ensure_one()
         leads = self.opportunity_ids.sorted("id")
         weights = dict.fromkeys(leads, Decimal(0))
         if len(leads) > 1:
             for line in self.invoice_line_ids:
-                lead = line.sale_line_ids.order_id.opportunity_id[:1]
+                lead = line.billing_line_id.agreement_id.lead_id
+                lead = lead or line.sale_line_ids.order_id.opportunity_id[:1]
                 if lead in weights:
                     weights[lead] += Decimal(str(line.price_subtotal))
         return weights
@@ -276,6 +281,8 @@ class CrmLead(models.Model):
             )
             if not handoff or lead.billing_move_ids._filtered_standing():
                 continue
+            if handoff._has_live_agreement():
+                continue  # the agreement knows what is due, and bills it
             reason = self.env._(
                 "%(user)s deleted or cancelled the last invoice of this deal. Press "
                 "“Process now” to make another draft, or take the deal out of won.",

@@ -20,8 +20,10 @@ class AccountMove(models.Model):
         (lines.tax_ids | order_lines.tax_ids).mapped("name")
         order_lines.product_id.mapped("invoice_policy")
         order_lines.invoice_lines.mapped("parent_state")
+        self._prefetch_agreements_for_review()
         for company, moves in self.grouped("company_id").items():
             accounts = moves.sudo().opportunity_ids.partner_id.commercial_partner_id
+            accounts |= moves.sudo().agreement_ids.partner_id
             accounts |= moves.sudo().commercial_partner_id
             accounts.with_company(company).mapped("property_payment_term_id")
 
@@ -39,7 +41,15 @@ class AccountMove(models.Model):
 
     def _check_quotation(self, orders):
         """Point out a draft that was made from the amounts of a deal alone."""
-        if self.opportunity_ids and not orders:
+        agreements = self.sudo().agreement_ids
+        from_amounts = agreements.filtered(
+            lambda agreement: agreement.lead_id and not agreement.order_id
+        )
+        if agreements:
+            is_odd = from_amounts and not self.billing_is_later
+        else:
+            is_odd = self.opportunity_ids and not orders
+        if is_odd:
             yield {
                 "code": "quotation",
                 "name": self.env._("Lines"),
@@ -56,6 +66,7 @@ class AccountMove(models.Model):
         account = self._get_billing_account()
         payer = self.commercial_partner_id
         order = orders[:1]
+        own = self._get_own_terms()
         position = self.env["account.fiscal.position"].with_company(self.company_id)
         rows = [
             (
@@ -95,6 +106,9 @@ class AccountMove(models.Model):
             ),
         ]
         for code, label, draft, quoted, given in rows:
+            quoted = own.get(code) or quoted
+            if own.get(code) and self.billing_is_later:
+                given = quoted  # the account's was looked at with the first invoice
             term = Term(code, draft, quoted, given)
             status = judge_term(term)
             if status == "missing" and not (code == "po" and account.po_required):
@@ -108,6 +122,16 @@ class AccountMove(models.Model):
                 "account": self._format_term(given),
                 "source": self._format_source(source_of(term)),
             }
+
+    def _get_own_terms(self):
+        """Return what the agreement says otherwise than the account."""
+        agreement = self._get_reviewed_agreement()
+        return {
+            "payer": agreement.bill_to_id.commercial_partner_id,
+            "terms": agreement.payment_term_id,
+            "fiscal_position": agreement.fiscal_position_id,
+            "po": agreement.po_number,
+        }
 
     def _check_taxes(self, orders):
         """Compare each line's taxes with the quotation and the exemption.
@@ -124,8 +148,8 @@ class AccountMove(models.Model):
         )
         status, note = "ok", ""
         for line in lines:
-            agreed = line.sale_line_ids.tax_ids
-            if line.sale_line_ids and line.tax_ids != agreed:
+            agreed = self._get_agreed_taxes(line)
+            if agreed is not None and line.tax_ids != agreed:
                 status, note = "differs", ", ".join(agreed.mapped("name")) or _("none")
             elif not line.tax_ids and not is_exempt:
                 status, note = "missing", _("a line has no tax")
@@ -151,6 +175,9 @@ class AccountMove(models.Model):
         )
         agreed_lines = lines.sale_line_ids
         agreed = self._get_agreed_amount(orders) if orders else None
+        if self.agreement_ids:
+            agreed_lines = agreed_lines.browse()
+            agreed = Decimal(str(self.amount_untaxed)) - self._get_ledger_difference()
         amounts = Amounts(
             draft=Decimal(str(self.amount_untaxed)),
             agreed=agreed,
@@ -161,7 +188,11 @@ class AccountMove(models.Model):
             )
             if agreed_lines
             else None,
-            discount_limit=Decimal(str(self.company_id.billing_discount_limit)),
+            discount_limit=Decimal(
+                0
+                if self.billing_is_later
+                else str(self.company_id.billing_discount_limit)
+            ),
         )
         verdicts = judge_amounts(amounts)
         remarks = {
@@ -320,6 +351,9 @@ class AccountMove(models.Model):
                 move.amount_total,
             )
             others = by_key.get(key, self.browse()) - move._origin
+            if move.agreement_ids:
+                # The ledger keeps agreements from billing one period twice.
+                others = others.filtered(lambda other: not other.agreement_ids)
             if others and move.amount_total:
                 twins[move] = others[0]
         return twins

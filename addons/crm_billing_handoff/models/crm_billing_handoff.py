@@ -322,8 +322,12 @@ class CrmBillingHandoff(models.Model):
                 orders._confirm_for_billing()
             handoff._set_blocked(gaps)
         if ready:
-            drafts = ready._make_drafts()
-            billed = ready.filtered("move_ids")
+            recurring = ready._filtered_for_agreement()
+            drafts = recurring._make_agreements().move_ids
+            drafts |= (ready - recurring)._make_drafts()
+            billed = ready.filtered(
+                lambda handoff: handoff.move_ids or handoff.agreement_id
+            )
             billed._set_done(drafts)
             for handoff in ready - billed:
                 handoff._set_error(handoff._get_nothing_billed_error())
@@ -381,6 +385,7 @@ class CrmBillingHandoff(models.Model):
                     "drafted" if handoff.move_ids & drafts else "already_billed"
                 )
                 for handoff in self
+                if handoff.move_ids
             ]
         )
 

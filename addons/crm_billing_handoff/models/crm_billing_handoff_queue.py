@@ -144,7 +144,11 @@ class CrmBillingHandoff(models.Model):
         asked once what should happen to the invoice.
         """
         live = self._filtered_live()
-        billed = live.filtered(lambda handoff: handoff.move_ids._filtered_standing())
+        billed = live.filtered(
+            lambda handoff: (
+                handoff.move_ids._filtered_standing() or handoff._has_live_agreement()
+            )
+        )
         unbilled = live - billed
         unbilled._set_state("cancelled")
         # Written now: who counts the queries of a later read should not meet it there.
@@ -152,16 +156,28 @@ class CrmBillingHandoff(models.Model):
         unbilled.lead_id._close_billing_activity(ACTIVITY_BLOCKED)
         for handoff in billed:
             handoff._ask_billing(
-                self.env._("Billed, not won"),
-                self.env._(
-                    "The deal %(deal)s was taken out of won, but it has invoices. "
-                    "Credit them, or win the deal again.",
-                    deal=handoff.display_name,
-                ),
+                self.env._("Billed, not won"), handoff._get_unwound_note()
             )
         self.env["crm.billing.event"]._log(
             [handoff._prepare_event("cancelled") for handoff in unbilled]
             + [handoff._prepare_event("not_won") for handoff in billed]
+        )
+
+    def _get_unwound_note(self):
+        """Return what a clerk has to decide about a deal that is won no more."""
+        self.ensure_one()
+        if self._has_live_agreement():
+            return self.env._(
+                "The deal %(deal)s was taken out of won, but its agreement "
+                "%(agreement)s goes on billing. Cancel the agreement and credit what "
+                "it billed, or win the deal again.",
+                deal=self.display_name,
+                agreement=self.agreement_id.name,
+            )
+        return self.env._(
+            "The deal %(deal)s was taken out of won, but it has invoices. Credit them, "
+            "or win the deal again.",
+            deal=self.display_name,
         )
 
     def _welcome_back(self):
@@ -175,7 +191,9 @@ class CrmBillingHandoff(models.Model):
             )
         credited = self.filtered(
             lambda handoff: (
-                handoff.state == "done" and not handoff.move_ids._filtered_standing()
+                handoff.state == "done"
+                and not handoff.move_ids._filtered_standing()
+                and not handoff._has_live_agreement()
             )
         )
         if credited:

@@ -85,11 +85,14 @@ class CrmLead(models.Model):
     def _unlink_except_billed(self):
         """Keep deals with documents; a handoff that billed nothing goes along."""
         # Whoever may delete a deal may not need to read its invoices.
-        billed = self.sudo().filtered("billing_move_ids")
+        billed = self.sudo().filtered(
+            lambda lead: lead.billing_move_ids or lead.billing_agreement_ids
+        )
         if billed:
             raise UserError(
                 self.env._(
-                    "%(deals)s has invoices: archive it instead of deleting it.",
+                    "%(deals)s has invoices or an agreement: archive it instead of "
+                    "deleting it.",
                     deals=", ".join(billed.mapped("name")),
                 )
             )
@@ -117,14 +120,24 @@ class CrmLead(models.Model):
         result = super()._merge_dependences(opportunities)
         everything = (self | opportunities).sudo().billing_handoff_ids
         live = everything._filtered_live()
+        billed = live.filtered(
+            lambda handoff: handoff._has_live_agreement() or handoff.move_ids
+        )
         kept = (
-            live.filtered("move_ids").sorted(lambda handoff: handoff.lead_id != self)
+            billed.sorted(
+                lambda handoff: (
+                    not handoff._has_live_agreement(),
+                    handoff.lead_id != self,
+                )
+            )
             or live.sorted(lambda handoff: handoff.lead_id != self)
         )[:1]
         (live - kept)._set_state("cancelled")
         # The head is linked to all invoices by the merged values; the rest is deleted.
         opportunities.sudo().billing_move_ids = False
         everything.with_context(tracking_disable=True).write({"lead_id": self.id})
+        # Agreements of both go on: each bills what its own order says.
+        opportunities.sudo().billing_agreement_ids.lead_id = self
         self.env["crm.billing.event"]._log(
             [handoff._prepare_event("merged") for handoff in live - kept]
         )

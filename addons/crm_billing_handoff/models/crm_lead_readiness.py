@@ -5,6 +5,7 @@ from odoo.exceptions import UserError
 from odoo.tools import float_compare
 
 from .crm_billing_readiness_rule import Subject, blocking, list_blocking
+from .product_template import RECURRING_METHODS
 
 
 def _saved(records):
@@ -45,11 +46,17 @@ class CrmLead(models.Model):
             lead.billing_readiness = open_gaps
             lead.billing_gap_count = len(blocking(open_gaps))
 
-    @api.depends("billing_handoff_ids.billing_error")
+    @api.depends(
+        "billing_handoff_ids.billing_error", "billing_agreement_ids.billing_error"
+    )
     def _compute_billing_error(self):
         for lead in self:
             # Sales may read why its deal is stuck, also on a handoff it cannot open.
-            lead.billing_error = lead.sudo().billing_handoff_id.billing_error
+            billing = lead.sudo()
+            reasons = billing.billing_handoff_id.mapped("billing_error")
+            live = billing.billing_agreement_ids._filtered_live()
+            reasons += live.mapped("billing_error")
+            lead.billing_error = "\n".join(filter(None, reasons)) or False
 
     def _check_billing_before_win(self):
         """Refuse winning while something blocks billing, where a company wants that."""
@@ -257,6 +264,7 @@ class CrmLead(models.Model):
                     _("Something to bill"),
                     _("The deal has no quotation and no expected revenue."),
                 )
+            yield from self._find_product_obstacles(subject)
             yield from self._find_po_obstacles(subject)
             return
         if len(open_quotations) > 1:
@@ -282,6 +290,7 @@ class CrmLead(models.Model):
                 _("Quotation not confirmed"),
                 _("Confirm the quotation that was won."),
             )
+        yield from self._find_agreement_obstacles(subject)
         if not orders._get_billable_lines():
             yield (
                 "empty",
@@ -304,6 +313,66 @@ class CrmLead(models.Model):
                 ),
             )
         yield from self._find_po_obstacles(subject)
+
+    def _find_product_obstacles(self, subject):
+        """An agreement without quotation needs the company's default products."""
+        _ = self.env._
+        lead, company = subject.lead, subject.company
+        if not lead.recurring_revenue or not lead.recurring_plan:
+            return
+        if not company.billing_recurring_product_id or (
+            lead.expected_revenue and not company.billing_product_id
+        ):
+            yield (
+                "no_product",
+                company,
+                "block",
+                "billing",
+                _("Product"),
+                _(
+                    "Recurring revenue without a quotation is billed with the default "
+                    "products of the company: choose them in the settings."
+                ),
+            )
+
+    def _find_agreement_obstacles(self, subject):
+        """B2: what one agreement for all orders of the deal needs."""
+        _ = self.env._
+        orders = subject.orders
+        lines = orders._get_billable_lines()._filtered_for_agreement()
+        if not lines:
+            return
+        for line in lines.filtered(
+            lambda line: (
+                line.billing_method in RECURRING_METHODS
+                and not line._get_billing_plan()
+            )
+        ):
+            yield (
+                "no_plan",
+                line.order_id,
+                "block",
+                "sales",
+                _("Billing cycle"),
+                _(
+                    "%(line)s recurs, but nothing says how often: choose a billing "
+                    "plan on the line, the product, the account or the company.",
+                    line=line.product_id.display_name,
+                ),
+            )
+        if len(orders.currency_id) > 1:
+            yield (
+                "currencies",
+                orders[:1],
+                "block",
+                "sales",
+                _("Two currencies"),
+                _(
+                    "The orders of this deal have different currencies (%(names)s), "
+                    "but one agreement bills one currency: put them on deals of their own.",
+                    names=", ".join(orders.currency_id.mapped("name")),
+                ),
+            )
 
     def _find_po_obstacles(self, subject):
         _ = self.env._

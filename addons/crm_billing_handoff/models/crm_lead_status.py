@@ -84,6 +84,9 @@ class CrmLead(models.Model):
         "billing_move_ids.amount_residual_signed",
         "billing_move_ids.amount_total_signed",
         "billing_move_ids.transaction_ids.state",
+        "billing_agreement_ids.state",
+        "billing_agreement_ids.billing_error",
+        "billing_agreement_ids.is_catch_up_held",
     )
     def _compute_billing_state(self):
         """Read the status from the ledger, in the transaction that changes it.
@@ -105,6 +108,7 @@ class CrmLead(models.Model):
                     for move in moves
                     if move.move_type == "out_invoice"
                 ],
+                lead._get_agreement_states(),
             )
             lead.billing_payment_blocked = any(
                 move.payment_state == "blocked" and move.amount_residual
@@ -194,6 +198,8 @@ class CrmLead(models.Model):
     @api.depends("won_status", "billing_state")
     def _compute_billing_not_won(self):
         for lead in self:
+            billing = lead.sudo()
             lead.billing_not_won = lead.won_status != "won" and bool(
-                lead.sudo().billing_move_ids._filtered_standing()
+                billing.billing_move_ids._filtered_standing()
+                or billing.billing_agreement_ids._filtered_live()
             )

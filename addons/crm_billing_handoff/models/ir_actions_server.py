@@ -11,6 +11,10 @@ BILLING_ACTIONS = {
     },
     "billing_review": {"account.move": "action_billing_review"},
     "billing_post_and_send": {"account.move": "action_billing_post_and_send"},
+    "billing_generate_invoices": {
+        "crm.billing.agreement": "action_generate_invoices",
+        "crm.lead": "action_generate_invoices",
+    },
 }
 
 
@@ -24,12 +28,14 @@ class IrActionsServer(models.Model):
             ("billing_hand_off", "Billing: Hand Off"),
             ("billing_review", "Billing: Mark Draft Reviewed"),
             ("billing_post_and_send", "Billing: Post and Send"),
+            ("billing_generate_invoices", "Billing: Generate Invoices"),
             ("code",),
         ],
         ondelete={
             "billing_hand_off": "cascade",
             "billing_review": "cascade",
             "billing_post_and_send": "cascade",
+            "billing_generate_invoices": "cascade",
         },
     )
 
@@ -66,6 +72,9 @@ class IrActionsServer(models.Model):
         return self._call_billing_action(eval_context)
 
     def _run_action_billing_post_and_send_multi(self, eval_context=None):
+        return self._call_billing_action(eval_context)
+
+    def _run_action_billing_generate_invoices_multi(self, eval_context=None):
         return self._call_billing_action(eval_context)
 
     def _call_billing_action(self, eval_context):

@@ -14,6 +14,33 @@ class SaleOrder(models.Model):
         compute="_compute_billing_is_handed_off",
         help="The user cannot invoice the order: Billing does, from the handoff.",
     )
+    billing_start_date = fields.Date(
+        string="Billing Starts On",
+        copy=False,
+        help="First day of service of what recurs. Empty: the day the deal is won.",
+    )
+    billing_end_date = fields.Date(
+        string="Last Day of Service",
+        copy=False,
+        help="The agreement ends with this day, included. Empty: it goes on.",
+    )
+    billing_trial_days = fields.Integer(
+        string="Trial Days", help="Days of service before anything recurring is billed."
+    )
+    billing_agreement_ids = fields.Many2many(
+        "crm.billing.agreement",
+        string="Agreements",
+        compute="_compute_billing_agreement_ids",
+    )
+
+    _billing_days_in_order = models.Constraint(
+        "CHECK (billing_end_date IS NULL OR billing_start_date IS NULL "
+        "OR billing_end_date >= billing_start_date)",
+        "The last day of service is not before the first: correct one of them.",
+    )
+    _billing_trial_days_not_negative = models.Constraint(
+        "CHECK (COALESCE(billing_trial_days, 0) >= 0)", "Trial days are 0 or more."
+    )
 
     # === COMPUTE METHODS === #
 
@@ -44,6 +71,22 @@ class SaleOrder(models.Model):
         helps = self.env.user.has_group("crm_billing_handoff.group_billing_user")
         for order in self:
             order.billing_is_handed_off = not helps and bool(order.billing_handoff_id)
+
+    @api.depends("order_line.is_billing_taken_over")
+    def _compute_billing_agreement_ids(self):
+        for order in self:
+            # Who may read which agreement is the agreement's to say.
+            order.billing_agreement_ids = (
+                order.sudo().order_line.billing_line_ids.agreement_id
+            )
+
+    @api.depends("order_line.billing_line_ids.agreement_id.move_ids")
+    def _get_invoiced(self):
+        """Override of `sale` to list the invoices of the order's agreement, too."""
+        super()._get_invoiced()
+        for order in self.filtered("billing_agreement_ids"):
+            order.invoice_ids |= order.billing_agreement_ids.sudo().move_ids
+            order.invoice_count = len(order.invoice_ids)
 
     # === CRUD METHODS === #
 
@@ -91,6 +134,23 @@ class SaleOrder(models.Model):
         """Open the handoff of the order's deal."""
         return self.opportunity_id.action_view_billing_handoff()
 
+    def action_view_billing_agreements(self):
+        """Open the agreements that bill the order."""
+        return self.billing_agreement_ids._get_open_action()
+
+    def _action_cancel(self):
+        """Override of `sale` to keep orders that a running agreement bills."""
+        live = self.sudo().billing_agreement_ids._filtered_live()
+        if live:
+            raise UserError(
+                self.env._(
+                    "%(agreements)s bills this order: it would go on billing. Ask "
+                    "Billing to cancel the agreement first.",
+                    agreements=", ".join(live.mapped("name")),
+                )
+            )
+        return super()._action_cancel()
+
     # === BUSINESS METHODS - HANDOFF === #
 
     def _get_billable_lines(self):
@@ -112,6 +172,8 @@ class SaleOrder(models.Model):
         lines = self._get_billable_lines()
         if not lines or any(line.qty_invoiced for line in lines):
             return False
+        if lines._filtered_for_agreement():
+            return False  # an agreement bills what was ordered
         return all(
             line.product_id.invoice_policy == "delivery" and not line.qty_delivered
             for line in lines

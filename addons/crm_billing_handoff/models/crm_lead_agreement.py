@@ -1,0 +1,86 @@
+from odoo import api, fields, models
+
+
+class CrmLead(models.Model):
+    """The agreements that bill a deal, and when the next invoice comes."""
+
+    _inherit = "crm.lead"
+
+    billing_agreement_ids = fields.One2many(
+        "crm.billing.agreement",
+        "lead_id",
+        string="Agreements",
+        copy=False,
+        readonly=True,
+        context={"active_test": False},
+    )
+    billing_next_date = fields.Date(
+        string="Next Invoice",
+        compute="_compute_billing_next_date",
+        store=True,
+        copy=False,
+        help="Billing date of the next invoice of the deal's agreements, where the "
+        "account is.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("billing_agreement_ids.next_invoice_date")
+    def _compute_billing_next_date(self):
+        for lead in self:
+            dates = lead.billing_agreement_ids.mapped("next_invoice_date")
+            lead.billing_next_date = min(filter(None, dates), default=False)
+
+    # === ACTION METHODS === #
+
+    def action_view_billing_agreements(self):
+        """Open the agreements of the deal."""
+        return self.billing_agreement_ids._get_open_action()
+
+    def action_generate_invoices(self):
+        """Make the drafts of what the deals' agreements have due today.
+
+        :raise AccessError: the user is no billing clerk
+        """
+        return self.billing_agreement_ids.action_generate_invoices()
+
+    # === BUSINESS METHODS === #
+
+    def _get_agreement_states(self):
+        """Return what the agreements add to the state of the deal.
+
+        One that cannot be billed needs attention; one that has billed nothing yet
+        waits for its first day.
+        """
+        self.ensure_one()
+        live = self.billing_agreement_ids._filtered_live()
+        stuck = live.filtered(
+            lambda agreement: agreement.billing_error or agreement.is_catch_up_held
+        )
+        if stuck:
+            return {"blocked"}
+        has_moves = self.billing_move_ids._filtered_standing()
+        return {"waiting"} if live and not has_moves else set()
+
+
+class CrmBillingAgreement(models.Model):
+    _inherit = "crm.billing.agreement"
+
+    def _filtered_live(self):
+        """Return the agreements that bill, now or later."""
+        return self.filtered(
+            lambda agreement: agreement.state in ("draft", "running", "paused")
+        )
+
+    def _get_open_action(self):
+        """Return the action that shows the agreements: one as a form."""
+        action = {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Agreements"),
+            "res_model": self._name,
+            "view_mode": "list,form",
+            "domain": [("id", "in", self.ids)],
+        }
+        if len(self) == 1:
+            action |= {"view_mode": "form", "res_id": self.id}
+        return action
