@@ -46,14 +46,18 @@ class CrmBillingAgreement(models.Model):
         }
 
     def _get_coverage_chains(self):
-        """Return each line with those that replaced it, in the order of service."""
-        chains = []
-        for root in self.line_ids.filtered(lambda line: not line.predecessor_id):
-            chain, line = root, root
-            while (line := line.successor_id) and line not in chain:
-                chain |= line
-            chains.append(chain)
-        return chains
+        """Return each line with those that replaced or repeat it, oldest first."""
+        chains = {}
+        for line in self.line_ids.sorted(lambda line: (line.sequence, line.id)):
+            root = line
+            while root.predecessor_id and root.predecessor_id != line:
+                root = root.predecessor_id
+            chains.setdefault(root, self.line_ids.browse())
+            chains[root] |= line
+        return [
+            chain.sorted(lambda line: (line._get_coverage_start(), line.id))
+            for chain in chains.values()
+        ]
 
     # === ACTION METHODS === #
 

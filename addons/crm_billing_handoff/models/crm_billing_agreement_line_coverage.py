@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from odoo import api, fields, models
@@ -12,7 +12,7 @@ from ..billing_rules.coverage import (
     build_strip,
     judge_entries,
 )
-from ..billing_rules.schedule import Cadence, billing_date, parts
+from ..billing_rules.schedule import Cadence, parts
 from .crm_billing_agreement_line import RECURRING
 from .crm_billing_period import COVERING
 
@@ -108,19 +108,18 @@ class CrmBillingAgreementLine(models.Model):
             older, kept = line._get_coverage_slots(first, after)
             earlier += older
             slots += kept
-        first = min([slot.date_from for slot in slots], default=first)
+        if not earlier:
+            first = date.min
         gaps = [
             (max(gap_from, first), min(gap_to, after), status)
             for gap_from, gap_to, status in self._get_coverage_gaps(today, cadence)
-            if max(gap_from, first) < min(gap_to, after) or status == "trial"
+            if max(gap_from, first) < min(gap_to, after)
         ]
         entries = [
             period._to_coverage_entry()
             for period in self.period_ids
             if period.kind in COVERING and period.date_to > first
         ]
-        if earlier:
-            gaps = [gap for gap in gaps if gap[2] != "trial"]
         return build_strip(slots, entries, today, gaps), earlier
 
     def _get_coverage_slots(self, first, after):
@@ -136,11 +135,8 @@ class CrmBillingAgreementLine(models.Model):
         if start < first:
             begin = max(start, cadence.holding(first).start)
             older, start = cadence.index(begin) - cadence.index(start), begin
-        continued = self.successor_id and self.end_reason == "change"
         slots = []
         for part in parts(cadence, start, end, after):
-            is_last = bool(continued) and part.period.end == end
-            day = billing_date(part, self.timing, self.settling_days, is_last)
             slots.append(
                 Slot(
                     self.id,
@@ -148,7 +144,7 @@ class CrmBillingAgreementLine(models.Model):
                     part.period.end,
                     part.anchored.start,
                     part.anchored.end,
-                    day,
+                    self._get_billing_date(part),
                 )
             )
         return older, slots
@@ -179,10 +175,16 @@ class CrmBillingAgreementLine(models.Model):
                 rows = rows.filtered(lambda row: row.kind == "one_off")
             cells += [row._to_coverage_cell() for row in rows]
             if line.billing_method == "one_off" and not rows:
-                cells.append(line._get_coverage_open(line._get_coverage_start(), today))
+                cells += line._get_coverage_one_off(today)
             if line.billing_method == "milestone":
                 cells += line._get_coverage_milestones(today)
         return cells
+
+    def _get_coverage_one_off(self, today):
+        """Return the cell of a charge that rides on the next invoice (1.6)."""
+        self.ensure_one()
+        day = self._get_next_date(self.agreement_id.line_ids._read_coverage())
+        return [self._get_coverage_open(day, today)] if day else []
 
     def _get_coverage_milestones(self, today):
         """Return one cell per milestone of the line, in their order."""
