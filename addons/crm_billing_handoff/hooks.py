@@ -11,7 +11,11 @@ COLUMNS = {
         "billing_amount_due": ("numeric", 0),
         "billing_as_of": ("timestamp", None),
     },
-    "account_move": {"is_billing_review": ("bool", False)},
+    "account_move": {
+        "is_billing_review": ("bool", False),
+        "billing_retention_amount": ("numeric", 0),
+        "billing_exempt_reason": ("varchar", None),
+    },
 }
 
 

@@ -8,6 +8,12 @@ from . import crm_billing_agreement_next
 from . import crm_billing_agreement_due
 from . import crm_billing_agreement_line_print
 from . import crm_billing_agreement_invoice
+from . import crm_billing_agreement_preview
+from . import crm_billing_milestone
+from . import crm_billing_milestone_done
+from . import crm_billing_agreement_line_milestone
+from . import crm_billing_agreement_retention
+from . import crm_billing_retention_release
 from . import crm_billing_readiness_rule
 from . import crm_billing_handoff
 from . import crm_billing_handoff_job
@@ -17,6 +23,7 @@ from . import crm_billing_handoff_rest
 from . import crm_billing_handoff_agreement
 from . import crm_billing_agreement_down_payment
 from . import crm_billing_agreement_run
+from . import crm_billing_agreement_wake
 from . import res_company
 from . import res_company_agreement
 from . import res_users
@@ -34,9 +41,12 @@ from . import ir_actions_server
 from . import product_template
 from . import sale_order
 from . import sale_order_line
+from . import sale_order_milestone
 from . import account_move
 from . import account_move_agreement
 from . import account_move_agreement_review
+from . import account_move_retention
+from . import account_move_exemption
 from . import account_move_checklist
 from . import account_move_review
 from . import account_move_post_and_send
@@ -50,4 +60,11 @@ from . import crm_billing_agreement_screen
 from . import crm_billing_agreement_coverage
 from . import crm_billing_agreement_line_coverage
 from . import crm_billing_period_explain
+from . import crm_billing_price_model
+from . import crm_billing_meter
+from . import crm_billing_usage
+from . import crm_billing_usage_assign
+from . import crm_billing_meter_record
+from . import crm_billing_agreement_line_usage
+from . import crm_billing_usage_late
 from . import billing_machine_fields

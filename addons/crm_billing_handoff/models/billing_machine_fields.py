@@ -53,6 +53,8 @@ MOVE_FIELDS = (
     "billing_reviewed_uid",
     "billing_reviewed_at",
     "billing_review_digest",
+    "billing_retention_amount",
+    "billing_release_ids",
     "agreement_ids",
     "is_billing_refund",
 )
@@ -90,6 +92,18 @@ AGREEMENT_LINE_FIELDS = (
     "period_ids",
     "start_at",
     "end_at",
+)
+MILESTONE_FIELDS = (
+    "company_id",
+    "currency_id",
+    "partner_id",
+    "seller_id",
+    "amount",
+    "is_settled",
+    "done_date",
+    "done_uid",
+    "state",
+    "period_ids",
 )
 # What was billed stays provable: a change ends the line and starts another one.
 FROZEN_LINE_FIELDS = {
@@ -311,3 +325,12 @@ class CrmBillingAgreementLine(models.Model):
                     )
                 )
         return super().write(vals)
+
+
+class CrmBillingMilestone(models.Model):
+    _name = "crm.billing.milestone"
+    _inherit = ["crm.billing.milestone", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return MILESTONE_FIELDS

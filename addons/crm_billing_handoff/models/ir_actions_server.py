@@ -11,6 +11,7 @@ BILLING_ACTIONS = {
     },
     "billing_review": {"account.move": "action_billing_review"},
     "billing_post_and_send": {"account.move": "action_billing_post_and_send"},
+    "billing_mark_done": {"crm.billing.milestone": "action_mark_done"},
     "billing_generate_invoices": {
         "crm.billing.agreement": "action_generate_invoices",
         "crm.lead": "action_generate_invoices",
@@ -28,6 +29,7 @@ class IrActionsServer(models.Model):
             ("billing_hand_off", "Billing: Hand Off"),
             ("billing_review", "Billing: Mark Draft Reviewed"),
             ("billing_post_and_send", "Billing: Post and Send"),
+            ("billing_mark_done", "Billing: Mark Milestone Done"),
             ("billing_generate_invoices", "Billing: Generate Invoices"),
             ("code",),
         ],
@@ -35,6 +37,7 @@ class IrActionsServer(models.Model):
             "billing_hand_off": "cascade",
             "billing_review": "cascade",
             "billing_post_and_send": "cascade",
+            "billing_mark_done": "cascade",
             "billing_generate_invoices": "cascade",
         },
     )
@@ -75,6 +78,9 @@ class IrActionsServer(models.Model):
         return self._call_billing_action(eval_context)
 
     def _run_action_billing_generate_invoices_multi(self, eval_context=None):
+        return self._call_billing_action(eval_context)
+
+    def _run_action_billing_mark_done_multi(self, eval_context=None):
         return self._call_billing_action(eval_context)
 
     def _call_billing_action(self, eval_context):

@@ -58,6 +58,8 @@ class TestMachineFields(AccessCommon):
             "billing_tracking_ref",
             "billing_review_note",
             "is_billing_review",
+            "billing_exempt_reason",
+            "billing_milestone_ids",
         }
         decided = {*LEAD_FIELDS, *HANDOFF_FIELDS, *MOVE_FIELDS, *free}
         for model in ("crm.lead", "crm.billing.handoff", "account.move"):

@@ -14,6 +14,12 @@ class ResConfigSettings(models.TransientModel):
     billing_review_required = fields.Boolean(
         related="company_id.billing_review_required", readonly=False
     )
+    billing_review_later = fields.Boolean(
+        related="company_id.billing_review_later", readonly=False
+    )
+    billing_plan_id = fields.Many2one(
+        related="company_id.billing_plan_id", readonly=False
+    )
     billing_discount_limit = fields.Float(
         related="company_id.billing_discount_limit", readonly=False
     )
@@ -28,6 +34,12 @@ class ResConfigSettings(models.TransientModel):
     )
     billing_recurring_product_id = fields.Many2one(
         related="company_id.billing_recurring_product_id", readonly=False
+    )
+    billing_sales_mark_done = fields.Boolean(
+        related="company_id.billing_sales_mark_done", readonly=False
+    )
+    billing_exempt_position_id = fields.Many2one(
+        related="company_id.billing_exempt_position_id", readonly=False
     )
     billing_no_two_factor_count = fields.Integer(
         compute="_compute_billing_no_two_factor_count"

@@ -1,0 +1,440 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+
+from ..billing_rules.allocation import exact, round_money
+from ..billing_rules.milestones import Milestone, split_contract
+
+# What decides the amount: fixed once the milestone is invoiced.
+TERMS = ("kind", "weight", "fixed_amount", "line_id", "sale_line_id", "lead_id")
+
+
+class CrmBillingMilestone(models.Model):
+    """A phase of a contract: its share of the money, and whether it is done (C8).
+
+    Typed on the deal, on a line of the quotation or on a line of an agreement; the
+    handoff hands it over with :meth:`_attach`. *Done* is in
+    `crm_billing_milestone_done.py`; what that bills is decided by the agreement line
+    (`crm_billing_agreement_line_milestone.py`).
+    """
+
+    _name = "crm.billing.milestone"
+    _description = "Billing Milestone"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "line_id, sale_line_id, lead_id, sequence, id"
+
+    name = fields.Char(required=True)
+    sequence = fields.Integer(default=10)
+    active = fields.Boolean(default=True)
+    line_id = fields.Many2one(
+        "crm.billing.agreement.line",
+        string="Agreement Line",
+        index="btree_not_null",
+        ondelete="restrict",
+        domain="[('billing_method', '=', 'milestone')]",
+        copy=False,
+    )
+    agreement_id = fields.Many2one(
+        "crm.billing.agreement",
+        compute="_compute_agreement_id",
+        store=True,
+        precompute=True,
+        readonly=False,
+        index="btree_not_null",
+        copy=False,
+    )
+    sale_line_id = fields.Many2one(
+        "sale.order.line",
+        string="Quotation Line",
+        index="btree_not_null",
+        ondelete="cascade",
+        domain="[('billing_method', '=', 'milestone')]",
+    )
+    order_id = fields.Many2one(
+        "sale.order",
+        string="Quotation",
+        compute="_compute_order_id",
+        store=True,
+        precompute=True,
+        readonly=False,
+        index="btree_not_null",
+    )
+    lead_id = fields.Many2one(
+        "crm.lead",
+        string="Opportunity",
+        index="btree_not_null",
+        ondelete="restrict",
+    )
+    company_id = fields.Many2one(
+        "res.company", compute="_compute_owner", store=True, precompute=True, index=True
+    )
+    currency_id = fields.Many2one(
+        "res.currency", compute="_compute_owner", store=True, precompute=True
+    )
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Account",
+        compute="_compute_owner",
+        store=True,
+        precompute=True,
+        index=True,
+    )
+    seller_id = fields.Many2one(
+        "res.users",
+        string="Salesperson",
+        compute="_compute_owner",
+        store=True,
+        precompute=True,
+        index=True,
+    )
+    kind = fields.Selection(
+        [("percent", "Percent"), ("share", "Share"), ("fixed", "Fixed amount")],
+        default="percent",
+        required=True,
+        help="Fixed amounts come first; percentages and shares divide the rest.",
+    )
+    weight = fields.Float(
+        string="Percent or Share",
+        digits=(16, 6),
+        help="Of what the fixed amounts leave of the contract.",
+    )
+    fixed_amount = fields.Monetary(help="Before tax.")
+    amount = fields.Monetary(
+        compute="_compute_amount",
+        store=True,
+        help="What the milestone bills before tax.",
+    )
+    is_settled = fields.Boolean(
+        compute="_compute_amount",
+        store=True,
+        help="Invoiced before the last change of the contract: its amount stays.",
+    )
+    expected_date = fields.Date(tracking=True)
+    user_id = fields.Many2one(
+        "res.users",
+        string="Responsible",
+        default=lambda self: self.env.user,
+        domain="[('share', '=', False)]",
+        tracking=True,
+        index="btree_not_null",
+        help="May say that the milestone is done.",
+    )
+    done_date = fields.Date(readonly=True, copy=False, tracking=True)
+    done_uid = fields.Many2one("res.users", string="Done By", readonly=True, copy=False)
+    state = fields.Selection(
+        [("open", "Open"), ("done", "Done"), ("invoiced", "Invoiced")],
+        compute="_compute_state",
+        store=True,
+        index=True,
+        tracking=True,
+    )
+    period_ids = fields.One2many(
+        "crm.billing.period", "milestone_id", string="Ledger", readonly=True
+    )
+    move_id = fields.Many2one(
+        "account.move", string="Invoice", compute="_compute_move_id"
+    )
+
+    _weight_not_negative = models.Constraint(
+        "CHECK (weight IS NULL OR weight >= 0)",
+        "The percentage or share of a milestone is positive.",
+    )
+    _amount_not_negative = models.Constraint(
+        "CHECK (fixed_amount IS NULL OR fixed_amount >= 0)",
+        "The amount of a milestone is not negative.",
+    )
+    _has_contract = models.Constraint(
+        "CHECK (COALESCE(line_id, sale_line_id, lead_id) IS NOT NULL)",
+        "A milestone belongs to a deal, a line of a quotation or a line of an "
+        "agreement: choose one.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("line_id")
+    def _compute_agreement_id(self):
+        for milestone in self:
+            milestone.agreement_id = (
+                milestone.line_id.agreement_id or milestone.agreement_id
+            )
+
+    @api.depends("sale_line_id")
+    def _compute_order_id(self):
+        for milestone in self:
+            milestone.order_id = milestone.sale_line_id.order_id or milestone.order_id
+
+    @api.depends(
+        "line_id.agreement_id.partner_id",
+        "line_id.agreement_id.user_id",
+        "line_id.currency_id",
+        "sale_line_id.order_id.partner_id.commercial_partner_id",
+        "sale_line_id.order_id.user_id",
+        "sale_line_id.order_id.currency_id",
+        "lead_id.partner_id.commercial_partner_id",
+        "lead_id.user_id",
+        "lead_id.company_id",
+    )
+    def _compute_owner(self):
+        for milestone in self:
+            agreement = milestone.line_id.agreement_id
+            order = milestone.sale_line_id.order_id
+            lead = milestone.lead_id
+            company = agreement.company_id or order.company_id or lead.company_id
+            company = company or lead.team_id.company_id or self.env.company
+            partner = agreement.partner_id or order.partner_id or lead.partner_id
+            milestone.company_id = company
+            milestone.currency_id = (
+                agreement.currency_id or order.currency_id or company.currency_id
+            )
+            milestone.partner_id = partner.commercial_partner_id
+            milestone.seller_id = agreement.user_id or order.user_id or lead.user_id
+
+    @api.depends("done_date", "period_ids.kind")
+    def _compute_state(self):
+        for milestone in self:
+            milestone.state = "done" if milestone.done_date else "open"
+            if milestone._get_bill():
+                milestone.state = "invoiced"
+
+    @api.depends("period_ids.move_line_id")
+    def _compute_move_id(self):
+        for milestone in self:
+            milestone.move_id = milestone._get_bill().sudo().move_id
+
+    @api.depends(
+        "active",
+        "sequence",
+        "kind",
+        "weight",
+        "fixed_amount",
+        "line_id.price_unit",
+        "line_id.quantity",
+        "line_id.discount",
+        "line_id.milestone_ids.active",
+        "line_id.milestone_ids.sequence",
+        "line_id.milestone_ids.kind",
+        "line_id.milestone_ids.weight",
+        "line_id.milestone_ids.fixed_amount",
+        "sale_line_id.price_unit",
+        "sale_line_id.product_uom_qty",
+        "sale_line_id.discount",
+        "sale_line_id.billing_milestone_ids.active",
+        "sale_line_id.billing_milestone_ids.sequence",
+        "sale_line_id.billing_milestone_ids.kind",
+        "sale_line_id.billing_milestone_ids.weight",
+        "sale_line_id.billing_milestone_ids.fixed_amount",
+        "lead_id.expected_revenue",
+        "lead_id.billing_milestone_ids.active",
+        "lead_id.billing_milestone_ids.sequence",
+        "lead_id.billing_milestone_ids.kind",
+        "lead_id.billing_milestone_ids.weight",
+        "lead_id.billing_milestone_ids.fixed_amount",
+    )
+    def _compute_amount(self):
+        """Split the contract; invoicing alone moves no cent of the others.
+
+        Only when the contract or a weight has changed since a milestone was invoiced,
+        what is invoiced is settled and the rest is split anew (billing rules, 5.2).
+        """
+        seen = self.browse()
+        for milestone in self:
+            if milestone in seen:
+                continue
+            group = milestone._get_siblings()
+            seen |= group
+            settled = group.filtered("is_settled")
+            amounts = group._split(settled)
+            if group._moves_what_is_invoiced(settled, amounts):
+                settled |= group.filtered(lambda entry: entry.state == "invoiced")
+                amounts = group._split(settled)
+            for entry in group & self:
+                entry.is_settled = entry in settled
+                entry.amount = float(amounts[entry])
+
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._complete_contract(vals)
+        milestones = super().create(vals_list)
+        milestones._check_may_type()
+        milestones._plan_task()
+        return milestones
+
+    def write(self, vals):
+        if set(TERMS) & set(vals):
+            self._check_may_type()
+            self._check_not_invoiced()
+        result = super().write(vals)
+        if set(TERMS) & set(vals):
+            self._check_may_type()
+        if {"expected_date", "user_id", "active"} & set(vals):
+            self._plan_task()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_invoiced(self):
+        self._check_may_type()
+        self._check_not_invoiced()
+
+    def _complete_contract(self, vals):
+        """Name the line, where quotation or agreement have only one with milestones."""
+        wanted = {
+            "line_id": ("agreement_id", "crm.billing.agreement", "line_ids"),
+            "sale_line_id": ("order_id", "sale.order", "order_line"),
+        }
+        for name, (parent, model, lines) in wanted.items():
+            if vals.get(name) or not vals.get(parent):
+                continue
+            found = (
+                self.env[model]
+                .browse(vals[parent])[lines]
+                .filtered(lambda line: line.billing_method == "milestone")
+            )
+            if len(found) != 1:
+                raise ValidationError(
+                    self.env._(
+                        "Say which line “%(milestone)s” belongs to: exactly one line "
+                        "billed by milestones would be found by itself.",
+                        milestone=vals.get("name") or "",
+                    )
+                )
+            vals[name] = found.id
+
+    def _check_may_type(self):
+        """Leave to Billing what was handed over; before that Sales types it."""
+        if self.env.su or self.env.user.has_group(
+            "crm_billing_handoff.group_billing_user"
+        ):
+            return
+        if handed_over := self.filtered("line_id"):
+            raise AccessError(
+                self.env._(
+                    "%(milestones)s is handed over to Billing: ask a billing clerk to "
+                    "change it.",
+                    milestones=", ".join(handed_over.mapped("name")),
+                )
+            )
+
+    def _check_not_invoiced(self):
+        if invoiced := self.filtered(lambda entry: entry.state == "invoiced"):
+            raise UserError(
+                self.env._(
+                    "%(milestones)s is invoiced and stays as it is. Undo it, or credit "
+                    "its invoice.",
+                    milestones=", ".join(invoiced.mapped("name")),
+                )
+            )
+
+    # === BUSINESS METHODS - AMOUNTS === #
+
+    def _get_siblings(self):
+        """Return all milestones of the same contract, in order."""
+        self.ensure_one()
+        group = self.browse()
+        if self.line_id:
+            group = self.line_id.milestone_ids
+        elif self.sale_line_id:
+            group = self.sale_line_id.billing_milestone_ids
+        elif self.lead_id:
+            group = self.lead_id.billing_milestone_ids._filtered_of_deal()
+        return (group | self).filtered("active").sorted("sequence") | self
+
+    def _filtered_of_deal(self):
+        """Return the milestones that no quotation or agreement has a line for."""
+        return self.filtered(lambda entry: not entry.line_id and not entry.sale_line_id)
+
+    def _get_contract(self):
+        """Return what is split, before tax, in the currency of the milestones."""
+        first = self[:1]
+        line, sale_line = first.line_id, first.sale_line_id
+        if line:
+            price, quantity = line.price_unit, line.quantity
+            discount = line.discount
+        elif sale_line:
+            price, quantity = sale_line.price_unit, sale_line.product_uom_qty
+            discount = sale_line.discount
+        else:
+            price, quantity, discount = first.lead_id.expected_revenue, 1, 0
+        total = exact(price) * exact(quantity) * (1 - exact(discount) / 100)
+        return round_money(total, first._get_step())
+
+    def _get_step(self):
+        return exact(self.currency_id.rounding or 0.01)
+
+    def _to_rule(self, settled=None):
+        """Return the milestone for the rules.
+
+        :param settled: milestones whose amount stays; the invoiced ones by default
+        """
+        self.ensure_one()
+        is_kept = self.state == "invoiced" if settled is None else self in settled
+        weight = exact(self.weight) if self.kind != "fixed" else None
+        return Milestone(
+            weight=weight,
+            fixed=exact(self.fixed_amount) if weight is None else Decimal(0),
+            invoiced=self._get_invoiced() if is_kept else None,
+        )
+
+    def _get_invoiced(self):
+        """Return what the ledger says that the milestone was billed, less credits."""
+        bill = self._get_bill()
+        return sum((exact(row.amount) for row in bill | bill.credit_ids), Decimal(0))
+
+    def _get_bill(self):
+        """Return the ledger row that bills the milestone."""
+        # Whoever is responsible may not read the ledger.
+        return self.sudo().period_ids.filtered(lambda row: row.kind == "milestone")
+
+    def _split(self, settled):
+        """Return ``{milestone: Decimal}``: the split of the contract."""
+        rules = [entry._to_rule(settled) for entry in self]
+        total = self._get_contract()
+        try:
+            amounts, _left = split_contract(total, rules, self[:1]._get_step())
+        except ValueError:
+            # Typed so far it does not add up; the start of the agreement says so.
+            amounts = [
+                rule.fixed if rule.invoiced is None else rule.invoiced for rule in rules
+            ]
+        return dict(zip(self, amounts, strict=True))
+
+    def _moves_what_is_invoiced(self, settled, amounts):
+        return any(
+            entry.state == "invoiced"
+            and entry not in settled
+            and entry.currency_id.compare_amounts(entry.amount, float(amounts[entry]))
+            for entry in self
+        )
+
+    # === BUSINESS METHODS - HANDOVER === #
+
+    def _attach(self, line):
+        """Hand the milestones over to an agreement line, which bills them from now on.
+
+        :param line: one `crm.billing.agreement.line` that is billed by milestones
+        """
+        line.ensure_one()
+        self.write({"line_id": line.id, "agreement_id": line.agreement_id.id})
+        source = self.sale_line_id
+        if len(source) == 1:
+            line.write(source._prepare_milestone_terms())
+        self._plan_task()
+
+
+class CrmBillingPeriod(models.Model):
+    _inherit = "crm.billing.period"
+
+    milestone_id = fields.Many2one(
+        "crm.billing.milestone", index="btree_not_null", ondelete="restrict"
+    )
+
+    _milestone_uniq = models.UniqueIndex(
+        "(milestone_id) WHERE kind = 'milestone'",
+        "This milestone is billed already.",
+    )
+    _deposit_uniq = models.UniqueIndex(
+        "(line_id) WHERE kind = 'deposit'", "This deposit is billed already."
+    )
