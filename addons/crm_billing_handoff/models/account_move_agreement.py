@@ -146,7 +146,11 @@ class AccountMove(models.Model):
             if copy:
                 copy._link_billing_line(original)
                 vals_list += [
-                    {**period._prepare_credit(), "move_line_id": copy.id}
+                    {
+                        **period._prepare_credit(),
+                        "move_line_id": copy.id,
+                        "is_reversal": True,
+                    }
                     for period in original.billing_period_ids
                     if period.amount > 0
                 ]
@@ -174,10 +178,7 @@ class AccountMoveLine(models.Model):
         if not periods:
             return
         lasting = periods.filtered(
-            lambda period: (
-                period.kind in LASTING
-                and not (period.debit_id.move_line_id and not period.change_id)
-            )
+            lambda period: period.kind in LASTING and not period.is_reversal
         )
         lasting.move_line_id = False
         (periods - lasting).with_context(billing_free=True).unlink()

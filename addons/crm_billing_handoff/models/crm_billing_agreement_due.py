@@ -68,7 +68,7 @@ class CrmBillingAgreement(models.Model):
             if line.billing_method != "one_off":
                 dues += line._get_dues(until, facts)
         documents = self._group_dues(dues)
-        waiting = [row._to_due() for row in pending]
+        waiting = [row._to_due() for row in pending] + self._get_late_dues(facts)
         if waiting and not documents and not self._expects_invoice(until, facts):
             documents = [Document(self, until)]
         if documents:
@@ -97,7 +97,7 @@ class CrmBillingAgreement(models.Model):
         for line in self.line_ids:
             if line.billing_method != "one_off":
                 continue
-            due = line._get_due_one_off()
+            due = line._get_due_one_off(facts)
             if not due:
                 continue
             later = [doc for doc in documents if doc.billing_date >= due.billing_date]
@@ -164,13 +164,12 @@ class CrmBillingAgreementLine(models.Model):
 
     def _get_due_parts(self, until, facts):
         """Return ``(part, billing date)`` of what no row covers yet."""
-        end = self._get_end()
-        if not self.anchor_date or (end and end <= self.start_date):
+        if not self.anchor_date or not self._has_service():
             return []
         return due_parts(
             self._to_cadence(),
             self.start_date,
-            end,
+            self._get_end(),
             self.timing,
             facts["covered"].get(self.id, ()),
             until,
@@ -191,8 +190,8 @@ class CrmBillingAgreementLine(models.Model):
     def _get_due_milestone(self, until, facts):
         return []
 
-    def _get_due_one_off(self):
-        if not self.start_date or self._get_billed_once() or self._serves_no_day():
+    def _get_due_one_off(self, facts):
+        if self.id in facts["billed_once"] or not self._has_service():
             return None
         amount = prorated(
             exact(self.price_unit), exact(self.quantity), exact(self.discount)

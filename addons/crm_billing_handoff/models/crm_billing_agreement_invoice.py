@@ -87,13 +87,18 @@ class CrmBillingAgreement(models.Model):
         :param until: local date up to which it bills instead of today
         :return: ``(account.move, {agreement: error})``; what failed is untouched
         """
-        papers, errors = self._plan_papers(now, until)
+        papers, errors, held = self._plan_papers(now, until)
+        for agreement, count in held.items():
+            agreement._hold_catch_up(count)
         return self._make_papers(papers), errors
 
     def _plan_papers(self, now=None, until=None):
-        """Return ``([Paper], {agreement: error})``: what would be made; write nothing.
+        """Return what would be made; write nothing.
 
         Bad data is met here, one agreement by one, before any batch is made.
+
+        :return: ``([Paper], {agreement: error}, {agreement: periods that are due})``,
+            the last one for what a person has to confirm first
         """
         todays = {agreement: agreement._get_today(now) for agreement in self}
         untils = {agreement: until or today for agreement, today in todays.items()}
@@ -101,13 +106,14 @@ class CrmBillingAgreement(models.Model):
         facts = self.line_ids._read_due_facts(untils)
         pending = self._get_pending_periods()
         cache = defaultdict(dict)
-        papers, errors = {}, {}
+        papers, errors, held = {}, {}, {}
         for agreement in self:
             try:
                 documents = agreement._plan_documents(
                     untils[agreement], facts, pending.get(agreement, ())
                 )
-                if agreement._must_hold(documents, untils[agreement]):
+                if agreement._must_hold(documents):
+                    held[agreement] = len(documents)
                     continue
                 made = [
                     paper
@@ -122,9 +128,8 @@ class CrmBillingAgreement(models.Model):
             for key, paper in made:
                 papers.setdefault(key, Paper(paper.header, [], paper.is_refund))
                 papers[key].documents += paper.documents
-        return [
-            papers[key] for key in sorted(papers, key=self._get_paper_order)
-        ], errors
+        ordered = sorted(papers, key=self._get_paper_order)
+        return [papers[key] for key in ordered], errors, held
 
     @api.model
     def _get_paper_order(self, key):
@@ -192,12 +197,12 @@ class CrmBillingAgreement(models.Model):
         taxes = row.line.tax_ids
         if row.tax_ids is not None:
             taxes = taxes.browse(row.tax_ids)
-        rate = sum(
+        rates = [
             exact(tax.amount)
             for tax in taxes
             if tax.amount_type == "percent" and not tax.price_include
-        )
-        return row.amount * (1 + rate / 100)
+        ]
+        return row.amount * (1 + sum(rates, Decimal(0)) / 100)
 
     def _get_consolidation_key(self, header, billing_date):
         """Return what an invoice may be shared by (6.4)."""
@@ -320,11 +325,12 @@ class CrmBillingAgreement(models.Model):
         """Return the fiscal position valid on the invoice date (10.4)."""
         if self.fiscal_position_id:
             return self.fiscal_position_id
-        key = (self.partner_id.id, self.company_id.id, invoice_date)
+        delivery = self._get_delivery(cache)
+        key = (self.partner_id.id, self.company_id.id, delivery, invoice_date)
         if key not in cache["positions"]:
             cache["positions"][key] = self.partner_id._get_billing_fiscal_position(
                 self.company_id,
-                self.partner_id.browse(self._get_delivery(cache)),
+                self.partner_id.browse(delivery),
                 invoice_date,
             )
         return cache["positions"][key]

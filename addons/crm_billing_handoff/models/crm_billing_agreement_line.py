@@ -243,7 +243,7 @@ class CrmBillingAgreementLine(models.Model):
             plan = line.plan_id
             company = line.company_id or line.agreement_id.company_id
             line.interval_unit = plan.interval_unit
-            line.interval_count = plan.interval_count
+            line.interval_count = plan.interval_count or 1
             line.timing = plan.timing
             line.settling_days = plan.settling_days
             line.lead_days = plan.lead_days

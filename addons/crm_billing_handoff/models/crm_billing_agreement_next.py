@@ -45,6 +45,8 @@ class CrmBillingAgreement(models.Model):
         "AND billing_error IS NULL AND is_catch_up_held IS NOT TRUE"
     )
 
+    _failed_idx = models.Index("(id) WHERE billing_error IS NOT NULL")
+
     # === COMPUTE METHODS === #
 
     @api.depends(
@@ -153,7 +155,7 @@ class CrmBillingAgreementLine(models.Model):
     _inherit = "crm.billing.agreement.line"
 
     def _read_coverage(self):
-        """Return ``{"covered": {line id: [Period]}}``: the days that rows debit.
+        """Return what the ledger covers: days of each line, one-offs that are billed.
 
         Lines whose rows follow each other without a gap are told by one aggregate.
         """
@@ -181,7 +183,23 @@ class CrmBillingAgreementLine(models.Model):
                     broken.append(line_id)
             if broken:
                 self._read_broken_coverage(broken, covered)
-        return {"covered": covered}
+        return {"covered": covered, "billed_once": self._read_billed_once()}
+
+    def _read_billed_once(self):
+        """Return the ids of one-off lines that are billed."""
+        one_offs = self.filtered(lambda line: line.billing_method == "one_off")
+        if not one_offs.ids:
+            return set()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT line_id FROM crm_billing_period
+                 WHERE line_id IN %s AND kind = 'one_off'
+                """,
+                tuple(one_offs.ids),
+            )
+        )
+        return {line_id for (line_id,) in rows}
 
     def _read_broken_coverage(self, line_ids, covered):
         rows = self.env.execute_query(
@@ -235,9 +253,7 @@ class CrmBillingAgreementLine(models.Model):
 
     def _get_next_date_one_off(self, facts):
         """A one-off is billed with the first invoice on or after its date (1.6)."""
-        if self._get_billed_once() or not self.start_date:
-            return None
-        if self._serves_no_day():
+        if self.id in facts["billed_once"] or not self._has_service():
             return None
         dates = [
             day
@@ -247,13 +263,10 @@ class CrmBillingAgreementLine(models.Model):
         later = [day for day in dates if day >= self.start_date]
         return min(later, default=self.start_date)
 
-    def _serves_no_day(self):
+    def _has_service(self):
+        """Return whether the line serves a day at all; a replaced one may not."""
         end = self._get_end()
-        return bool(end) and end <= self.start_date
-
-    def _get_billed_once(self):
-        """Return the rows that billed a one-off line."""
-        return self.period_ids.filtered(lambda row: row.kind == "one_off")
+        return bool(self.start_date) and not (end and end <= self.start_date)
 
     # === BUSINESS METHODS - MRR === #
 

@@ -1,3 +1,4 @@
+import datetime
 import logging
 
 import psycopg2
@@ -165,11 +166,7 @@ class CrmBillingAgreement(models.Model):
     def _retry(self, domain):
         """Put agreements that failed back into the queue: their cause may be gone."""
         failed = self.sudo().search(Domain("billing_error", "!=", False) & domain)
-        if failed:
-            failed.with_context(
-                tracking_disable=True, billing_run=True
-            ).billing_error = False
-            self._trigger_run()
+        failed._retry_changed()
 
     @api.model
     def _trigger_run(self):
@@ -191,27 +188,33 @@ class CrmBillingAgreement(models.Model):
 
     # === BUSINESS METHODS - CATCH-UP === #
 
-    def _must_hold(self, documents, until):
-        """Return whether so much is due that a person has to confirm it (C15)."""
+    def _must_hold(self, documents):
+        """Return whether so much is due that a person has to confirm it (C15).
+
+        What was due when a person confirmed is confirmed.
+        """
         self.ensure_one()
         limit = self.catch_up_limit
         if limit < 0:
             limit = self.company_id.billing_catch_up_limit
-        confirmed = self.catch_up_confirmed_until
-        if not limit or len(documents) <= limit or (confirmed and confirmed >= until):
-            return False
-        self.with_context(tracking_disable=True).write(
-            {"is_catch_up_held": True, "catch_up_count": len(documents)}
+        known = self.catch_up_confirmed_until or datetime.date.min
+        count = sum(document.billing_date > known for document in documents)
+        return bool(limit) and count > limit
+
+    def _hold_catch_up(self, count):
+        """Leave what is due to a person, who is asked once."""
+        self.ensure_one()
+        self.with_context(tracking_disable=True, billing_run=True).write(
+            {"is_catch_up_held": True, "catch_up_count": count}
         )
         reason = self.env._(
             "%(count)s periods of %(agreement)s are due at once. Look at them and "
             "press “Confirm catching up”, or mark as billed what is billed elsewhere.",
-            count=len(documents),
+            count=count,
             agreement=self.name,
         )
         self._ask_billing(self.env._("Catching up to be confirmed"), reason)
         self._log_event("held", note=reason)
-        return True
 
     def action_confirm_catch_up(self):
         """Let the run bill what was held because much is due at once.

@@ -31,7 +31,6 @@ class CrmBillingPeriod(models.Model):
     _name = "crm.billing.period"
     _description = "Billing Period"
     _order = "date_from desc, id desc"
-    _rec_name = "note"
 
     line_id = fields.Many2one(
         "crm.billing.agreement.line", required=True, index=True, ondelete="restrict"
@@ -71,6 +70,7 @@ class CrmBillingPeriod(models.Model):
     is_covered = fields.Boolean(
         help="Needs no document: imported, waived, or nothing to print."
     )
+    is_reversal = fields.Boolean(help="Written by the reversal of an invoice.")
     needs_rating = fields.Boolean(help="Usage arrived after the period was billed.")
     note = fields.Char()
     explanation = fields.Json(help="Formula and inputs of the amount.")
@@ -93,6 +93,9 @@ class CrmBillingPeriod(models.Model):
     )
     _days_in_order = models.Constraint(
         "CHECK (date_to > date_from)", "A period has at least one day."
+    )
+    _one_off_uniq = models.UniqueIndex(
+        "(line_id) WHERE kind = 'one_off'", "This one-off is billed already."
     )
     _pending_idx = models.Index(
         "(agreement_id) WHERE move_line_id IS NULL AND is_covered IS NOT TRUE"

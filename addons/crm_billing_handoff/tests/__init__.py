@@ -23,3 +23,5 @@ from . import test_views
 from . import test_wall
 from . import test_winning
 from . import test_agreement_invoicing
+from . import test_coverage_map
+from . import test_agreement_ledger
