@@ -107,3 +107,13 @@ class AccountMove(models.Model):
         if line.billing_line_id:
             return self.fiscal_position_id.map_tax(line.billing_line_id.tax_ids)
         return line.sale_line_ids.tax_ids if line.sale_line_ids else None
+
+    def _restore_agreed_taxes(self):
+        """Give lines of agreements their own taxes back, mapped for the draft.
+
+        Core takes those of the product when the fiscal position changes.
+        """
+        for line in self.invoice_line_ids.filtered("billing_line_id"):
+            taxes = self._get_agreed_taxes(line)
+            if line.tax_ids != taxes:
+                line.tax_ids = taxes

@@ -76,9 +76,9 @@ class CrmBillingAgreementLine(models.Model):
         }
         return Due(self, day, vals)
 
-    def _get_due_one_off(self):
+    def _get_due_one_off(self, facts):
         """Override to leave a down payment to :meth:`_plan_documents`."""
-        return None if self._is_down_payment() else super()._get_due_one_off()
+        return None if self._is_down_payment() else super()._get_due_one_off(facts)
 
     def _get_next_date_one_off(self, facts):
         """Override: a down payment rides on other lines, it asks for no invoice."""
@@ -93,6 +93,8 @@ class CrmBillingAgreementLine(models.Model):
             paid = self.sale_line_id.invoice_lines.filtered("is_downpayment")
             vals |= {
                 "is_downpayment": True,
+                "product_id": self.sale_line_id.product_id.id,
+                "name": self.sale_line_id.name,
                 "quantity": -1.0,
                 "price_unit": -vals["price_unit"],
                 "account_id": paid.account_id[:1].id or vals["account_id"],

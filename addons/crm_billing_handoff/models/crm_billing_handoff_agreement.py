@@ -135,15 +135,22 @@ class CrmBillingHandoff(models.Model):
             return vals
         if order.payment_term_id != account.property_payment_term_id:
             vals["payment_term_id"] = order.payment_term_id.id
-        position = self.env["account.fiscal.position"].with_company(self.company_id)
-        given = position._get_fiscal_position(account, order.partner_shipping_id)
-        if order.fiscal_position_id != given:
+        if order.fiscal_position_id not in self._get_given_positions(account, order):
             vals["fiscal_position_id"] = order.fiscal_position_id.id
         if (order.client_order_ref or account.po_number) != account.po_number:
             vals["po_number"] = order.client_order_ref
         if order.journal_id:
             vals["journal_id"] = order.journal_id.id
         return vals
+
+    def _get_given_positions(self, account, order):
+        """Return the fiscal positions that the account's data propose for the order."""
+        delivery = order.partner_shipping_id
+        position = self.env["account.fiscal.position"].with_company(self.company_id)
+        core = position._get_fiscal_position(account, delivery)
+        today = fields.Date.context_today(self)
+        ours = account._get_billing_fiscal_position(self.company_id, delivery, today)
+        return [core, ours]
 
     def _prepare_agreement_lines(self, order_lines):
         """Return the values of agreement lines: of order lines, else of the deal."""
@@ -241,17 +248,19 @@ class SaleOrderLine(models.Model):
             return None
         if method == "one_off" and float_is_zero(quantity, precision_digits=digits):
             return None
+        # Core's down payments have no product, a line of an agreement needs one.
+        product = self.product_id or self.order_id.order_line.product_id[:1]
         vals = {
             "sale_line_id": self.id,
             "sequence": self.sequence,
-            "product_id": self.product_id.id,
+            "product_id": product.id,
             "name": self.name,
             "billing_method": method,
             "quantity": quantity,
             "price_unit": price,
             "discount": 0 if self.is_downpayment else self.discount,
             "tax_ids": [Command.set(self._get_unmapped_taxes().ids)],
-            "product_uom_id": self.product_uom_id.id,
+            "product_uom_id": (self.product_uom_id or product.uom_id).id,
             "analytic_distribution": self.analytic_distribution,
             "start_date": self.billing_start_date,
         }
@@ -281,6 +290,10 @@ class SaleOrderLine(models.Model):
 
 class CrmBillingAgreement(models.Model):
     _inherit = "crm.billing.agreement"
+
+    def _get_delivery(self, cache):
+        """Override to deliver where the quotation says: it decides the taxes (E1)."""
+        return self.order_id.partner_shipping_id.id or super()._get_delivery(cache)
 
     def _note_origin(self):
         """Write where the agreements came from, in batch."""

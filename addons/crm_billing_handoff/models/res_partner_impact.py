@@ -10,25 +10,37 @@ FOLLOWED_FIELDS = {
     "po_number": "ref",
 }
 
+# Account field → field of an agreement that holds its own value instead.
+OWN_FIELDS = {
+    "property_payment_term_id": "payment_term_id",
+    "property_account_position_id": "fiscal_position_id",
+    "bill_to_id": "bill_to_id",
+    "po_number": "po_number",
+}
+# Agreements read the account for each invoice: these reach all of them.
+AGREEMENT_FIELDS = (*FOLLOWED_FIELDS, "tax_exempt", "tax_exempt_expiry")
+
 # What posting counts on a partner says nothing about its billing data.
 COUNTERS = {"customer_rank", "supplier_rank"}
 
 
 class ResPartner(models.Model):
-    """What a change of an account reaches: open drafts and blocked handoffs (A4).
+    """What a change of an account reaches: drafts, agreements, handoffs (A4).
 
     Name, address and tax number are read live by a draft and need nothing. A value that
-    a draft holds follows the account as long as it equals the account's old one.
+    a draft holds follows the account as long as it equals the account's old one. An
+    agreement reads the account for each invoice, unless it has a value of its own.
     """
 
     _inherit = "res.partner"
 
     billing_impact = fields.Json(
         compute="_compute_billing_impact",
-        help="Open drafts that the unsaved change reaches, and those it does not.",
+        help="Drafts and agreements that the unsaved change reaches, and those that "
+        "keep their own value.",
     )
 
-    @api.depends(*FOLLOWED_FIELDS)
+    @api.depends(*AGREEMENT_FIELDS)
     def _compute_billing_impact(self):
         for partner in self:
             origin = partner._origin
@@ -40,16 +52,54 @@ class ResPartner(models.Model):
                 for move in origin._get_billing_drafts():
                     for name in changed:
                         impact.append(partner._describe_impact(move, name, origin))
+            impact += partner._describe_agreements(origin)
             partner.billing_impact = impact
 
+    def _describe_agreements(self, origin):
+        """Return a row for each live agreement and changed value: follows, or keeps."""
+        changed = [name for name in AGREEMENT_FIELDS if self[name] != origin[name]]
+        if not origin or not changed:
+            return []
+        rows = []
+        for agreement in origin._get_live_agreements():
+            for name in changed:
+                if name in OWN_FIELDS and agreement.partner_id != origin:
+                    continue  # of a payer, only who receives the invoice counts
+                own = agreement[OWN_FIELDS[name]] if name in OWN_FIELDS else False
+                rows.append(
+                    self._prepare_impact(
+                        agreement, name, not own, own, agreement.lead_id.name
+                    )
+                )
+        return rows
+
+    def _get_live_agreements(self):
+        """Return the agreements that these accounts buy or pay."""
+        accounts = self.commercial_partner_id
+        # A change reaches them whoever changes the account.
+        agreements = self.env["crm.billing.agreement"].sudo()
+        return agreements.search(
+            Domain("state", "in", ("draft", "running", "paused"))
+            & (
+                Domain("partner_id", "in", accounts.ids)
+                | Domain("payer_id", "in", accounts.ids)
+            )
+        )
+
     def _describe_impact(self, move, name, origin):
-        target = FOLLOWED_FIELDS[name]
-        follows = origin._is_followed(move, name)
+        return self._prepare_impact(
+            move,
+            name,
+            origin._is_followed(move, name),
+            move[FOLLOWED_FIELDS[name]],
+            move.billing_deal_names,
+        )
+
+    def _prepare_impact(self, record, name, follows, kept, deal):
         label = self._fields[name].get_description(self.env, ["string"])["string"]
-        kept = move[target]
         return {
-            "code": f"{name}_{move.id}",
-            "name": move.display_name,
+            "code": f"{name}_{record._name}_{record.id}",
+            "name": record.display_name,
             "why": self.env._("%(field)s: follows the account", field=label)
             if follows
             else self.env._(
@@ -58,9 +108,9 @@ class ResPartner(models.Model):
                 value=kept if isinstance(kept, str) else kept.display_name,
             ),
             "level": "info" if follows else "warn",
-            "model": move._name,
-            "res_id": move.id,
-            "record": move.billing_deal_names or "",
+            "model": record._name,
+            "res_id": record.id,
+            "record": deal or "",
         }
 
     # === CRUD METHODS === #
@@ -94,6 +144,7 @@ class ResPartner(models.Model):
                 & Domain("is_billing_review", "=", True)
                 & (
                     Domain("commercial_partner_id", "in", accounts.ids)
+                    | Domain("agreement_ids.partner_id", "in", accounts.ids)
                     | Domain(
                         "opportunity_ids.partner_id.commercial_partner_id",
                         "in",
@@ -109,6 +160,8 @@ class ResPartner(models.Model):
         if name == "billing_contact_id":
             return move.partner_id == account._get_billing_address()
         if move._get_billing_account() != account:
+            return False
+        if name in OWN_FIELDS and move._get_reviewed_agreement()[OWN_FIELDS[name]]:
             return False
         if name == "bill_to_id":
             return move.commercial_partner_id == account._get_payer()
@@ -158,6 +211,7 @@ class ResPartner(models.Model):
             move.write(vals)
             if "fiscal_position_id" in vals:
                 move.action_update_fpos_values()
+                move._restore_agreed_taxes()
             labels = [
                 move._fields[name].get_description(self.env, ["string"])["string"]
                 for name in vals

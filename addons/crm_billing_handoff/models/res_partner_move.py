@@ -127,6 +127,7 @@ class ResPartner(models.Model):
                 Domain("move_type", "!=", "entry"),
             ),
             ("crm.billing.handoff", ("account_id", "payer_id"), Domain.TRUE),
+            ("crm.billing.agreement", ("partner_id", "payer_id"), Domain.TRUE),
             ("payment.token", ("partner_id",), Domain.TRUE),
             ("res.partner.bank", ("partner_id",), Domain.TRUE),
             (

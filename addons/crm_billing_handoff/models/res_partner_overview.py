@@ -12,6 +12,8 @@ class ResPartner(models.Model):
     billing_handoff_ids = fields.One2many("crm.billing.handoff", "account_id")
     billing_handoff_count = fields.Integer(compute="_compute_billing_counts")
     billing_payment_count = fields.Integer(compute="_compute_billing_counts")
+    billing_agreement_ids = fields.One2many("crm.billing.agreement", "partner_id")
+    billing_agreement_count = fields.Integer(compute="_compute_billing_counts")
     billing_open_balance = fields.Monetary(
         currency_field="billing_currency_id",
         compute="_compute_billing_open_balance",
@@ -37,6 +39,11 @@ class ResPartner(models.Model):
                 [("account_id", "in", accounts.ids)], ["account_id"], ["__count"]
             )
         )
+        agreements = dict(
+            self.env["crm.billing.agreement"]._read_group(
+                [("partner_id", "in", accounts.ids)], ["partner_id"], ["__count"]
+            )
+        )
         payments = {}
         if self.env["account.payment"].has_access("read"):
             payments = dict(
@@ -52,6 +59,7 @@ class ResPartner(models.Model):
         for partner in self:
             account = partner.commercial_partner_id
             partner.billing_handoff_count = handoffs.get(account, 0)
+            partner.billing_agreement_count = agreements.get(account, 0)
             partner.billing_payment_count = payments.get(account, 0)
 
     @api.depends_context("company")
@@ -140,6 +148,10 @@ class ResPartner(models.Model):
         action["domain"] = [("account_id", "=", self.commercial_partner_id.id)]
         action["context"] = {}
         return action
+
+    def action_view_billing_agreements(self):
+        """Open the agreements that the account buys."""
+        return self.commercial_partner_id.billing_agreement_ids._get_open_action()
 
     def action_view_billing_events(self):
         """Open what happened to the billing of the account, newest first."""
