@@ -7,6 +7,7 @@ from . import crm_billing_period
 from . import crm_billing_agreement_next
 from . import crm_billing_agreement_due
 from . import crm_billing_agreement_line_print
+from . import crm_billing_agreement_header
 from . import crm_billing_agreement_invoice
 from . import crm_billing_agreement_preview
 from . import crm_billing_milestone
@@ -60,6 +61,9 @@ from . import crm_billing_agreement_screen
 from . import crm_billing_agreement_coverage
 from . import crm_billing_agreement_line_coverage
 from . import crm_billing_period_explain
+from . import crm_billing_agreement_upcoming
+from . import crm_billing_rehearsal
+from . import crm_billing_rehearsal_difference
 from . import crm_billing_price_model
 from . import crm_billing_meter
 from . import crm_billing_usage

@@ -138,6 +138,12 @@ class CrmBillingAgreement(models.Model):
         copy=False,
         help="The last day of service, included. Empty runs until it is cancelled.",
     )
+    billed_until = fields.Date(
+        string="Billed Elsewhere Until",
+        copy=False,
+        help="The last day that another system has billed. What lies before is kept as "
+        "covered when the agreement starts, and makes no invoice.",
+    )
     trial_days = fields.Integer(help="Free days before the first paid one.")
     trial_anchor = fields.Selection(
         [("paid", "First paid day"), ("trial", "First trial day")],
@@ -355,6 +361,7 @@ class CrmBillingAgreement(models.Model):
         drafts._check_startable()
         for agreement in drafts:
             agreement.line_ids._resolve_dates()
+            agreement.line_ids._cover_billed_elsewhere()
             agreement.state = "running"
         drafts._log_event("started")
         drafts._trigger_run()

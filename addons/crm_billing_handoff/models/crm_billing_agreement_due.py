@@ -1,5 +1,5 @@
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -9,7 +9,7 @@ from odoo.exceptions import UserError
 from ..billing_rules.allocation import exact, round_money
 from ..billing_rules.proration import amount as prorated
 from ..billing_rules.proration import factor, price_multiplier
-from ..billing_rules.schedule import Part, billing_date, due_parts
+from ..billing_rules.schedule import Part, billing_date, due_parts, parts
 
 
 @dataclass
@@ -176,6 +176,35 @@ class CrmBillingAgreementLine(models.Model):
             settling_days=self.settling_days,
             lead_days=self.lead_days,
             continued=self._is_continued(),
+        )
+
+    def _cover_billed_elsewhere(self):
+        """Write covered rows for what another system billed (6.2): no invoice."""
+        vals_list = []
+        for line in self:
+            until = line.agreement_id.billed_until
+            if until and line.billing_method == "one_off" and line.start_date <= until:
+                due = line._get_due_one_off({"billed_once": ()})
+                vals_list.append(due.vals)
+            elif until and line.anchor_date and line.start_date <= until:
+                kind = "usage" if line.billing_method == "usage" else "recurring"
+                stop = until + timedelta(days=1)
+                end = min(line._get_end() or stop, stop)
+                vals_list += [
+                    line._to_due_part(part, kind).vals
+                    for part in parts(line._to_cadence(), line.start_date, end)
+                ]
+        note = self.env._("Billed elsewhere")
+        self.env["crm.billing.period"].sudo().create(
+            [
+                {
+                    **vals,
+                    "amount": float(vals["amount"]),
+                    "is_covered": True,
+                    "note": note,
+                }
+                for vals in vals_list
+            ]
         )
 
     def _get_due_flat(self, until, facts):

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Command, Domain
+from odoo.fields import Command
 
 from ..billing_rules.allocation import exact
 from .crm_billing_agreement_due import Document, Due
@@ -23,11 +23,13 @@ class Paper:
 
     :param header: values of the account.move without its lines
     :param documents: what each agreement puts on it
+    :param is_noted: nothing to print: the ledger alone keeps the rows
     """
 
     header: dict
     documents: list[Document] = field(default_factory=list)
     is_refund: bool = False
+    is_noted: bool = False
 
     @property
     def rows(self) -> list[Due]:
@@ -126,7 +128,9 @@ class CrmBillingAgreement(models.Model):
                 errors[agreement] = error
                 continue
             for key, paper in made:
-                papers.setdefault(key, Paper(paper.header, [], paper.is_refund))
+                papers.setdefault(
+                    key, Paper(paper.header, [], paper.is_refund, paper.is_noted)
+                )
                 papers[key].documents += paper.documents
         ordered = sorted(papers, key=self._get_paper_order)
         return [papers[key] for key in ordered], errors, held
@@ -163,8 +167,12 @@ class CrmBillingAgreement(models.Model):
         become credit notes of the invoices they credit (2.6, 3.3).
         """
         kept, credited = self._split_credits(document.rows)
-        # A usage period in which nothing was used is noted, not printed alone.
-        if kept:
+        if kept and all(row.vals["kind"] == "usage" and not row.amount for row in kept):
+            # Nothing was used and nothing else is due: an empty invoice helps nobody.
+            key = (document.billing_date, "noted", self.id)
+            noted = [Document(self, document.billing_date, kept)]
+            yield key, Paper({}, noted, is_noted=True)
+        elif kept:
             header = self._prepare_invoice(document.billing_date, today, cache)
             key = self._get_consolidation_key(header, document.billing_date)
             yield key, Paper(header, [Document(self, document.billing_date, kept)])
@@ -224,121 +232,12 @@ class CrmBillingAgreement(models.Model):
             return choice == "yes"
         return self.company_id.billing_consolidate
 
-    # === BUSINESS METHODS - VALUES === #
-
-    def _prepare_invoice(self, billing_date, today, cache):
-        """Return the values of an invoice without its lines.
-
-        Payer, terms, fiscal position and PO follow the account unless the agreement
-        has its own; all are looked up anew for each invoice (10.4).
-        """
-        self.ensure_one()
-        account = self.partner_id.with_company(self.company_id)
-        invoice_date = self._get_invoice_date(billing_date, today, cache)
-        terms = self.payment_term_id or account.property_payment_term_id
-        position = self._get_fiscal_position(invoice_date, cache)
-        return {
-            "move_type": "out_invoice",
-            "company_id": self.company_id.id,
-            "journal_id": self._get_journal(cache).id,
-            "currency_id": self.currency_id.id,
-            "partner_id": self._get_address(cache).id,
-            "partner_shipping_id": self._get_delivery(cache),
-            "invoice_date": invoice_date,
-            "date": invoice_date,
-            "invoice_payment_term_id": terms.id,
-            "fiscal_position_id": position.id,
-            "ref": self.po_number or account.po_number or False,
-            "invoice_origin": self.name,
-            "invoice_user_id": self.user_id.id or self.env.uid,
-            "team_id": self.team_id.id,
-        }
-
-    def _prepare_credit_note(self, origin, today, cache):
-        """Return the values of a credit note that names the invoice it credits."""
-        header = self._prepare_invoice(today, today, cache)
-        header |= {
-            "move_type": "out_refund",
-            "reversed_entry_id": origin.id,
-            "invoice_payment_term_id": False,
-        }
-        if origin:
-            header |= {
-                "partner_id": origin.partner_id.id,
-                "fiscal_position_id": origin.fiscal_position_id.id,
-                "journal_id": origin.journal_id.id,
-                "ref": origin.name,
-            }
-        return header
-
-    def _get_invoice_date(self, billing_date, today, cache):
-        """Return the later of billing date and today (1.7), or the billing date.
-
-        Where the plan says so the billing date stays, unless books are locked then.
-        """
-        if billing_date >= today or self.plan_id.invoice_date_mode != "billing_date":
-            return max(billing_date, today)
-        key = ("lock", self.company_id.id, billing_date)
-        if key not in cache["locks"]:
-            cache["locks"][key] = self.company_id._get_violated_lock_dates(
-                billing_date, True, self._get_journal(cache)
-            )
-        return today if cache["locks"][key] else billing_date
-
-    def _get_journal(self, cache):
-        if self.journal_id:
-            return self.journal_id
-        key = (self.company_id.id, self.currency_id.id)
-        if key not in cache["journals"]:
-            journals = self.env["account.journal"]
-            found = journals.search(
-                Domain("type", "=", "sale")
-                & Domain(journals._check_company_domain(self.company_id))
-            )
-            own = found.filtered(
-                lambda journal: journal.currency_id == self.currency_id
-            )
-            journal = (own or found)[:1]
-            if not journal:
-                raise UserError(
-                    self.env._(
-                        "%(company)s has no sales journal. Set up its accounting.",
-                        company=self.company_id.name,
-                    )
-                )
-            cache["journals"][key] = journal
-        return cache["journals"][key]
-
-    def _get_address(self, cache):
-        key = self.payer_id.id
-        if key not in cache["addresses"]:
-            cache["addresses"][key] = self.payer_id._get_billing_address()
-        return cache["addresses"][key]
-
-    def _get_delivery(self, cache):
-        key = self.partner_id.id
-        if key not in cache["deliveries"]:
-            cache["deliveries"][key] = self.partner_id.id
-        return cache["deliveries"][key]
-
-    def _get_fiscal_position(self, invoice_date, cache):
-        """Return the fiscal position valid on the invoice date (10.4)."""
-        if self.fiscal_position_id:
-            return self.fiscal_position_id
-        delivery = self._get_delivery(cache)
-        key = (self.partner_id.id, self.company_id.id, delivery, invoice_date)
-        if key not in cache["positions"]:
-            cache["positions"][key] = self.partner_id._get_billing_fiscal_position(
-                self.company_id,
-                self.partner_id.browse(delivery),
-                invoice_date,
-            )
-        return cache["positions"][key]
-
     # === BUSINESS METHODS - WRITE === #
 
     def _make_papers(self, papers):
         """Create the planned invoices and ledger rows; one note on each invoice."""
+        self._note_in_ledger([paper for paper in papers if paper.is_noted])
+        papers = [paper for paper in papers if not paper.is_noted]
         if not papers:
             return self.env["account.move"]
         cache = defaultdict(dict)
@@ -417,6 +316,23 @@ class CrmBillingAgreement(models.Model):
             period.move_line_id = line
         ledger = self.env["crm.billing.period"].sudo()
         return ledger.create(vals_list)
+
+    @api.model
+    def _note_in_ledger(self, papers):
+        """Write rows that no invoice prints."""
+        note = self.env._("Nothing used, no line")
+        self.env["crm.billing.period"].sudo().create(
+            [
+                {
+                    **row.vals,
+                    "amount": float(row.amount),
+                    "is_covered": True,
+                    "note": row.vals.get("note") or note,
+                }
+                for paper in papers
+                for row in paper.rows
+            ]
+        )
 
     def _close_ended(self):
         """Close what has served and billed its last day."""

@@ -22,6 +22,7 @@ class CrmBillingAgreement(models.Model):
         """
         self.check_access("read")
         agreements = self.sudo().filtered(lambda agreement: agreement.state != "draft")
+        agreements = agreements.with_context(billing_look_ahead=True)
         papers, errors, _held = agreements._plan_papers(
             until=fields.Date.to_date(until)
         )
@@ -31,7 +32,9 @@ class CrmBillingAgreement(models.Model):
 
     def _preview_papers(self, papers):
         cache = defaultdict(dict)
-        return [self._preview_paper(paper, cache) for paper in papers]
+        return [
+            self._preview_paper(paper, cache) for paper in papers if not paper.is_noted
+        ]
 
     def _preview_paper(self, paper, cache):
         header = paper.header

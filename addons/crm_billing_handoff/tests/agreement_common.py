@@ -50,6 +50,7 @@ class AgreementCommon(BillingHandoffCommon):
         if start:
             agreement.action_start()
             cls.env.flush_all()
+            agreement.invalidate_recordset()
         return agreement
 
     def _run(self, day, hour=12):

@@ -167,3 +167,29 @@ class TestAgreementLedger(AgreementCommon):
         agreement = self._create_agreement(start=False, plan_id=False)
         with self.assertRaisesRegex(UserError, "choose a billing cycle"):
             agreement.with_user(self.clerk).action_start()
+
+    def test_what_another_system_billed_is_covered(self):
+        agreement = self._create_agreement(
+            start_date=date(2025, 1, 1), billed_until=date(2026, 12, 31)
+        )
+        self.assertEqual(len(agreement.period_ids), 24)
+        self.assertEqual(set(agreement.period_ids.mapped("status")), {"covered"})
+        invoice = self._run(date(2027, 1, 1))
+        self.assertEqual(invoice.invoice_line_ids.billing_date_from, date(2027, 1, 1))
+
+    def test_billing_date_stays_where_the_plan_says_so(self):
+        plan = self._create_plan(invoice_date_mode="billing_date")
+        self._create_agreement(plan_id=plan.id, start_date=date(2026, 11, 1))
+        self.assertEqual(
+            self._run(date(2027, 1, 1)).mapped("invoice_date"),
+            [date(2026, 11, 1), date(2026, 12, 1), date(2027, 1, 1)],
+        )
+
+    def test_locked_books_move_the_invoice_date(self):
+        self.company.hard_lock_date = date(2026, 11, 30)
+        plan = self._create_plan(invoice_date_mode="billing_date")
+        self._create_agreement(plan_id=plan.id, start_date=date(2026, 11, 1))
+        self.assertEqual(
+            self._run(date(2027, 1, 1)).mapped("invoice_date"),
+            [date(2027, 1, 1), date(2026, 12, 1), date(2027, 1, 1)],
+        )
