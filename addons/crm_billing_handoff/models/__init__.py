@@ -70,5 +70,14 @@ from . import crm_billing_usage
 from . import crm_billing_usage_assign
 from . import crm_billing_meter_record
 from . import crm_billing_agreement_line_usage
+from . import crm_billing_usage_measure
 from . import crm_billing_usage_late
+from . import crm_billing_change
+from . import crm_billing_change_plan
+from . import crm_billing_change_terms
+from . import crm_billing_change_preview
+from . import crm_billing_change_apply
+from . import crm_billing_change_refund
+from . import crm_billing_agreement_renewal
+from . import crm_billing_price_revision
 from . import billing_machine_fields

@@ -9,6 +9,7 @@ from . import test_audit_log
 from . import test_coverage_map
 from . import test_demo
 from . import test_deposit
+from . import test_explain
 from . import test_failures
 from . import test_hand_off
 from . import test_holes
@@ -19,7 +20,9 @@ from . import test_one_bill
 from . import test_orders
 from . import test_performance
 from . import test_readiness
+from . import test_rehearsal
 from . import test_rest
+from . import test_retention
 from . import test_review
 from . import test_status
 from . import test_taxes
@@ -28,5 +31,7 @@ from . import test_two_factor
 from . import test_views
 from . import test_wall
 from . import test_winning
-from . import test_explain
-from . import test_rehearsal
+from . import test_meter
+from . import test_usage_billing
+from . import test_usage_recording
+from . import test_change_terms
