@@ -56,7 +56,7 @@ class CrmBillingAgreement(models.Model):
         # The flow writes the ledger and the links, for the clerk who asks for it.
         agreements = self.sudo()
         agreements._lock_and_wait()
-        live = agreements.filtered(lambda agreement: agreement.state == "running")
+        live = agreements.filtered(lambda one: one.state in ("running", "paused"))
         # A person who asks for it has confirmed it.
         live.filtered("is_catch_up_held").action_confirm_catch_up()
         moves, errors = live._invoice_due(until=until)
@@ -194,10 +194,18 @@ class CrmBillingAgreement(models.Model):
                 net, gross = rest, rest_gross
                 kept.append(row)
             else:
-                origin = row.period.debit_id.move_line_id.move_id
-                others[origin].append(row)
+                others[self._get_credited_move(row)].append(row)
         kept.sort(key=self._get_row_order)
         return kept, others
+
+    @api.model
+    def _get_credited_move(self, row):
+        """Return the invoice that a row credits, empty where there is none."""
+        debit = row.period.debit_id if row.period else None
+        if debit is None:
+            ledger = self.env["crm.billing.period"]
+            debit = ledger.browse(row.vals.get("debit_id") or ())
+        return debit.move_line_id.move_id
 
     @api.model
     def _get_gross(self, row):
