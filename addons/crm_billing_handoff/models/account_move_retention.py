@@ -236,6 +236,22 @@ class AccountMove(models.Model):
         retained = sum(self._get_retained_lines().mapped("amount_residual_currency"))
         return not self.currency_id.is_zero(self.amount_residual - retained)
 
+    def _match_open_lines(self, other):
+        """Override to keep credits of other invoices off what is retained."""
+        if other == self.reversed_entry_id:
+            return super()._match_open_lines(other)
+        lines = (self.line_ids | other.line_ids).filtered(
+            lambda line: (
+                line.account_type == "asset_receivable"
+                and not line.reconciled
+                and not line.billing_is_retention
+            )
+        )
+        for _account, group in lines.grouped("account_id").items():
+            if len(group.move_id) > 1:
+                group.reconcile()
+        return None
+
 
 class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
@@ -288,7 +304,8 @@ class AccountMoveLine(models.Model):
                     "amount_residual_currency_unsigned": -sign
                     * line.amount_residual_currency,
                     "amount_residual_unsigned": -sign * line.amount_residual,
-                    "type": "other",
+                    # After the others, "next" is paid only by who pays all at once.
+                    "type": "next",
                     "reconciled": line.reconciled,
                 }
             )

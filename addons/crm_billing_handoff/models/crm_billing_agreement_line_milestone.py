@@ -397,6 +397,13 @@ class CrmBillingAgreement(models.Model):
                 result.append(copy)
         return result
 
+    def _to_papers(self, document, today, cache):
+        """Override to keep milestones apart that share no invoice."""
+        for key, paper in super()._to_papers(document, today, cache):
+            milestones = [row.vals.get("milestone_id") or 0 for row in document.rows]
+            own = () if self._shares_invoices() else (max(milestones, default=0),)
+            yield (*key, *own), paper
+
     @api.model
     def _prepare_paper(self, paper, cache):
         """Override to print a heading over each of several milestones (5.3)."""

@@ -43,6 +43,7 @@ class CrmBillingHandoff(models.Model):
                 and not handoff.move_ids._filtered_standing()
             )
         )._create_drafts_of_amounts()
+        moves._apply_billing_exemption()
         moves._note_origin()
         return moves
 

@@ -39,7 +39,6 @@ class CrmBillingMilestone(models.Model):
         "crm.billing.agreement",
         compute="_compute_agreement_id",
         store=True,
-        precompute=True,
         readonly=False,
         index="btree_not_null",
         copy=False,
@@ -56,7 +55,6 @@ class CrmBillingMilestone(models.Model):
         string="Quotation",
         compute="_compute_order_id",
         store=True,
-        precompute=True,
         readonly=False,
         index="btree_not_null",
     )

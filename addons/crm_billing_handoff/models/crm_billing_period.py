@@ -35,8 +35,9 @@ class CrmBillingPeriod(models.Model):
     line_id = fields.Many2one(
         "crm.billing.agreement.line", required=True, index=True, ondelete="restrict"
     )
+    # Not precomputed: that would leave phantom rows in the ledger of the agreement.
     agreement_id = fields.Many2one(
-        related="line_id.agreement_id", store=True, precompute=True, index=True
+        related="line_id.agreement_id", store=True, index=True
     )
     company_id = fields.Many2one(
         related="line_id.company_id", store=True, precompute=True, index=True

@@ -47,13 +47,17 @@ class ResPartner(models.Model):
             return company._get_billing_exempt_position()
         cache = {} if cache is None else cache
         key = (account.id, company.id, delivery.id)
+        positions = self.env["account.fiscal.position"]
         if key not in cache:
             # The position decides taxes for people who do not keep the ledger.
-            positions = self.env["account.fiscal.position"].sudo()
-            cache[key] = positions.with_company(company)._get_fiscal_position(
-                account.with_company(company), delivery
+            found = (
+                positions.sudo()
+                .with_company(company)
+                .with_context(billing_positions=cache)
+                ._get_fiscal_position(account.with_company(company), delivery)
             )
-        return cache[key].sudo(False)
+            cache[key] = found.id
+        return positions.browse(cache[key])
 
     # === BUSINESS METHODS - WARNING === #
 
@@ -133,6 +137,20 @@ class ResCompany(models.Model):
 
 class AccountFiscalPosition(models.Model):
     _inherit = "account.fiscal.position"
+
+    @api.model
+    def search(self, domain, *args, **kwargs):
+        """Override of `base`: one run looks for the same positions once.
+
+        Core searches those of a company for each account anew, and then chooses.
+        """
+        cache = self.env.context.get("billing_positions")
+        if cache is None:
+            return super().search(domain, *args, **kwargs)
+        key = (self.env.company.id, repr(domain), repr(args), repr(kwargs))
+        if key not in cache:
+            cache[key] = super().search(domain, *args, **kwargs).ids
+        return self.browse(cache[key])
 
     def _create_billing_exempt(self, company):
         """Make the position that removes every tax: core's meaning of an empty one."""

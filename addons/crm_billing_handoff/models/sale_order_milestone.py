@@ -98,3 +98,39 @@ class CrmLead(models.Model):
                 (4, milestone.id) for milestone in leads.billing_milestone_ids
             ],
         }
+
+
+class CrmBillingHandoff(models.Model):
+    _inherit = "crm.billing.handoff"
+
+    def _has_recurring_amount(self):
+        """Override: a deal without quotation may have milestones instead."""
+        return super()._has_recurring_amount() or self._has_milestones_only()
+
+    def _has_milestones_only(self):
+        """Return whether the milestones of the deal divide its expected revenue."""
+        self.ensure_one()
+        lead = self.lead_id
+        return bool(
+            lead.expected_revenue
+            and lead.billing_milestone_ids._filtered_of_deal()
+            and not self._get_agreement_orders()
+            and not self.move_ids._filtered_standing()
+        )
+
+    def _prepare_amount_lines(self):
+        """Override to bill the expected revenue by the milestones of the deal."""
+        lines = super()._prepare_amount_lines()
+        if not self._has_milestones_only():
+            return lines
+        lead = self.lead_id
+        recurring = lines if lead.recurring_revenue and lead.recurring_plan else []
+        return [
+            *(vals for vals in recurring if vals["billing_method"] == "flat"),
+            {
+                "billing_method": "milestone",
+                "product_id": self.company_id.billing_product_id.id,
+                "name": lead.name,
+                "price_unit": lead.expected_revenue,
+            },
+        ]

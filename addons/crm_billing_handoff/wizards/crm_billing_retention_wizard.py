@@ -11,7 +11,7 @@ class CrmBillingRetentionWizard(models.TransientModel):
     currency_id = fields.Many2one("res.currency", compute="_compute_retained")
     retained = fields.Monetary(compute="_compute_retained")
     amount = fields.Monetary(
-        compute="_compute_amount", store=True, readonly=False, required=True
+        compute="_compute_amount", store=True, readonly=False
     )
     date = fields.Date(
         string="Release Date", required=True, default=fields.Date.context_today
