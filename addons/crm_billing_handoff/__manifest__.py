@@ -37,6 +37,7 @@
         "views/crm_billing_price_revision_views.xml",
         "views/crm_billing_agreement_line_views.xml",
         "views/crm_billing_agreement_views.xml",
+        "views/crm_billing_agreement_change_views.xml",
         "views/crm_billing_agreement_renewal_views.xml",
         "wizards/crm_billing_retention_wizard_views.xml",
         "views/crm_billing_milestone_views.xml",

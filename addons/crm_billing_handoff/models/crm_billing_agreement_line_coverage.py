@@ -42,17 +42,20 @@ class CrmBillingAgreementLine(models.Model):
             "ended": "",
         }
         if last.billing_method not in RECURRING:
-            cells = self._get_coverage_events(today)
+            events = self._get_coverage_events(today)
         elif last._get_coverage_cadence():
             cells, strip["earlier"] = self._get_coverage_periods(today, past)
+            events = [(cell, "") for cell in cells]
         else:
-            cells = []
+            events = []
         end = last._get_end()
         if end and end <= today and last.end_reason != "pause":
             day = format_date(self.env, end - timedelta(days=1))
             strip["ended"] = self.env._("ended on %(day)s", day=day)
         rows = self._get_coverage_rows()
-        strip["cells"] = [self._prepare_cell(cell, rows, today) for cell in cells]
+        strip["cells"] = [
+            self._prepare_cell(cell, name, rows, today) for cell, name in events
+        ]
         strip["missing"] = sum(
             segment["status"] == "missing"
             for cell in strip["cells"]
@@ -165,30 +168,45 @@ class CrmBillingAgreementLine(models.Model):
     # === EVENTS === #
 
     def _get_coverage_events(self, today):
-        """Return one cell per milestone, deposit or one-off charge."""
-        cells = []
+        """Return ``[(cell, name)]``: one per milestone, deposit or one-off charge."""
+        events = []
         for line in self:
-            rows = line.period_ids.sorted("date_from")
             if line.billing_method == "milestone":
-                rows = rows.filtered(lambda row: row.kind == "deposit")
+                events += line._get_coverage_milestones(today)
             else:
-                rows = rows.filtered(lambda row: row.kind == "one_off")
-            cells += [row._to_coverage_cell() for row in rows]
-            if line.billing_method == "one_off" and not rows:
-                cells += line._get_coverage_one_off(today)
-            if line.billing_method == "milestone":
-                cells += line._get_coverage_milestones(today)
-        return cells
+                events += line._get_coverage_one_off(today)
+        return events
 
     def _get_coverage_one_off(self, today):
         """Return the cell of a charge that rides on the next invoice (1.6)."""
         self.ensure_one()
+        rows = self.period_ids.filtered(lambda row: row.kind == "one_off")
+        if rows:
+            return [(row._to_coverage_cell(), "") for row in rows]
         day = self._get_next_date(self.agreement_id.line_ids._read_coverage())
-        return [self._get_coverage_open(day, today)] if day else []
+        return [(self._get_coverage_open(day, today), "")] if day else []
 
     def _get_coverage_milestones(self, today):
-        """Return one cell per milestone of the line, in their order."""
-        return []
+        """Return the cells of the deposit and of each milestone, in their order."""
+        self.ensure_one()
+        events = [
+            (row._to_coverage_cell(), self.env._("Deposit"))
+            for row in self.period_ids.filtered(lambda row: row.kind == "deposit")
+        ]
+        for milestone in self.milestone_ids.sorted(lambda one: (one.sequence, one.id)):
+            rows = self.period_ids.filtered(
+                lambda row, milestone=milestone: (
+                    row.kind == "milestone" and row.milestone_id == milestone
+                )
+            )
+            if rows:
+                cell = rows._to_coverage_cell()
+            else:
+                day = milestone.done_date or milestone.expected_date or today
+                is_done = milestone.state != "open"
+                cell = self._get_coverage_open(day, today, is_done)
+            events.append((cell, milestone.name))
+        return events
 
     def _get_coverage_open(self, day, today, is_due=True):
         """Return the cell of something that is billed on ``day`` and is not yet."""
@@ -216,21 +234,24 @@ class CrmBillingAgreementLine(models.Model):
                     rows[debit.id] |= companion | companion.credit_ids
         return rows
 
-    def _prepare_cell(self, cell, rows, today):
-        """Return what the strip shows of a cell, dates and amounts as text."""
+    def _prepare_cell(self, cell, name, rows, today):
+        """Return what the strip shows of a cell, dates and amounts as text.
+
+        :param name: of a milestone, which says more than its day
+        """
         last = cell.date_to - timedelta(days=1)
         unit, count = self[-1].interval_unit, self[-1].interval_count
         if self[-1].billing_method not in RECURRING:
             unit, count = "day", 1
         formats = {"month": "MMM", "year": "yyyy"}
         start = cell.date_from
+        dates = self._get_dates_text(start, cell.date_to)
+        label = format_date(self.env, start, date_format=formats.get(unit, "d MMM"))
         return {
-            "key": f"{cell.date_from} {cell.date_to}",
+            "key": f"{cell.date_from} {cell.date_to} {name}",
             "date_from": fields.Date.to_string(cell.date_from),
-            "dates": self._get_dates_text(cell.date_from, cell.date_to),
-            "label": format_date(
-                self.env, start, date_format=formats.get(unit, "d MMM")
-            ),
+            "dates": f"{name}, {dates}" if name else dates,
+            "label": name or label,
             "year": start.strftime("%Y")
             if unit == "month" and start.month <= count
             else "",
