@@ -260,8 +260,9 @@ class CrmBillingAgreementLine(models.Model):
     def _check_dates(self):
         for line in self:
             start = line.start_date or line.agreement_id.start_date
-            # A line that is replaced on its first day serves no day at all.
-            earliest = start - timedelta(days=1) if line.successor_id else start
+            # A line that a change ends on its first day serves no day at all.
+            has_ended = line.successor_id or line.end_reason
+            earliest = start - timedelta(days=1) if has_ended else start
             if line.end_date and line.end_date < earliest:
                 raise ValidationError(
                     self.env._(

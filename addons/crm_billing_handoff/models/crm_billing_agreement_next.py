@@ -41,7 +41,7 @@ class CrmBillingAgreement(models.Model):
     )
 
     _due_idx = models.Index(
-        "(next_run_at) WHERE state = 'running' AND next_run_at IS NOT NULL "
+        "(next_run_at) WHERE state IN ('running', 'paused') AND next_run_at IS NOT NULL "
         "AND billing_error IS NULL AND is_catch_up_held IS NOT TRUE"
     )
 
@@ -72,7 +72,8 @@ class CrmBillingAgreement(models.Model):
         "period_ids.needs_rating",
     )
     def _compute_next_invoice(self):
-        live = self.filtered(lambda agreement: agreement.state == "running")
+        # A pause ends lines: what they leave to bill is billed all the same.
+        live = self.filtered(lambda one: one.state in ("running", "paused"))
         (self - live).next_invoice_date = False
         (self - live).next_run_at = False
         facts = live.line_ids._read_coverage()
@@ -289,5 +290,5 @@ class CrmBillingAgreementLine(models.Model):
             self.interval_count,
             price,
             quantity,
-            exact(self.discount) / 100,
+            exact(self.discount),
         )

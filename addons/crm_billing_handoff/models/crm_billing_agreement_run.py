@@ -32,7 +32,7 @@ class CrmBillingAgreement(models.Model):
         one comparison finds exactly what is due in every zone.
         """
         return (
-            Domain("state", "=", "running")
+            Domain("state", "in", ("running", "paused"))
             & Domain("next_run_at", "!=", False)
             & Domain("next_run_at", "<=", now)
             & Domain("billing_error", "=", False)
@@ -82,22 +82,44 @@ class CrmBillingAgreement(models.Model):
             limit=20 * limit,
             order="payer_id, next_run_at, id",
         )
-        claimed = self.browse()
-        for payer, agreements in found.grouped("payer_id").items():
-            if claimed and len(claimed) + len(agreements) > limit:
-                break
-            if self._claim_payer(payer):
-                claimed |= agreements
+        claimed = self._claim_payers(found.grouped("payer_id"), limit)
         return claimed.try_lock_for_update(allow_referencing=True).filtered_domain(
             domain
         )
 
     @api.model
-    def _claim_payer(self, payer):
-        self.env.cr.execute(
-            SQL("SELECT pg_try_advisory_xact_lock(%s, %s)", 20261, payer.id)
+    def _claim_payers(self, groups, limit):
+        """Lock payers that no other lane holds, until ``limit`` agreements are claimed.
+
+        :param groups: ``{payer: agreements}``, in the order of the run
+        """
+        claimed, groups = self.browse(), dict(groups)
+        while groups and len(claimed) < limit:
+            room, batch = limit - len(claimed), []
+            for payer, agreements in groups.items():
+                room -= len(agreements)
+                if room < 0 and (claimed or batch):
+                    break
+                batch.append(payer)
+            if not batch:
+                break
+            free = self._lock_payers(batch)
+            groups_of_batch = {payer: groups.pop(payer) for payer in batch}
+            claimed |= claimed.union(*(groups_of_batch[payer] for payer in free))
+        return claimed
+
+    @api.model
+    def _lock_payers(self, payers):
+        """Return those of ``payers`` that are ours until the end of the transaction."""
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT id FROM unnest(%s) id WHERE pg_try_advisory_xact_lock(%s, id)",
+                [payer.id for payer in payers],
+                20261,
+            )
         )
-        return self.env.cr.fetchone()[0]
+        free = {payer_id for [payer_id] in rows}
+        return [payer for payer in payers if payer.id in free]
 
     def _invoice_due_or_bisect(self, now):
         """Invoice the chunk at once; on failure halve it until the culprit is alone.
@@ -191,9 +213,12 @@ class CrmBillingAgreement(models.Model):
     def _must_hold(self, documents):
         """Return whether so much is due that a person has to confirm it (C15).
 
-        What was due when a person confirmed is confirmed.
+        What was due when a person confirmed is confirmed; what is only looked at needs
+        no confirmation.
         """
         self.ensure_one()
+        if self.env.context.get("billing_look_ahead"):
+            return False
         limit = self.catch_up_limit
         if limit < 0:
             limit = self.company_id.billing_catch_up_limit

@@ -1,0 +1,432 @@
+from collections import defaultdict
+from datetime import timedelta
+from fractions import Fraction
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import float_compare
+
+from ..billing_rules.allocation import exact, round_money
+from ..billing_rules.amendment import credit
+from .crm_billing_agreement_due import Document
+from .crm_billing_agreement_invoice import Paper
+from .crm_billing_change_plan import DAY
+
+# Days before the first invoice at full price on which the end of a discount is told.
+ANNOUNCE_DAYS = 14
+
+
+class CrmBillingChange(models.Model):
+    """Write what was planned: lines end and go on, credits and charges are rows."""
+
+    _inherit = "crm.billing.change"
+
+    # === BUSINESS METHODS === #
+
+    def _apply_or_schedule(self):
+        """Apply what a person saw, today or on its day.
+
+        :raise UserError: the change is refused, or does something else by now
+        """
+        self.ensure_one()
+        if self._is_future():
+            if self.state == "draft":
+                self._check_seen(self._describe(self._plan()))
+                self.state = "scheduled"
+                self._log(self.env._("Scheduled: %(what)s", what=self.display_name))
+            return
+        self._apply(check_seen=self.state == "draft")
+
+    def _check_seen(self, preview):
+        """Refuse to do what nobody looked at (D7)."""
+        seen = self.seen_digest
+        if seen and seen != self._get_digest(preview):
+            raise UserError(
+                self.env._(
+                    "Since you looked at it, something was billed, paid or changed: "
+                    "%(change)s would do something else now. Look at the new preview, "
+                    "then apply it.",
+                    change=self.display_name,
+                )
+            )
+
+    def _apply(self, check_seen=False):
+        """Plan anew and write it, in one go.
+
+        :raise UserError: the change is refused
+        """
+        self.ensure_one()
+        plan = self._plan()
+        preview = self._describe(plan)
+        if check_seen:
+            self._check_seen(preview)
+        self.write(
+            {
+                "state": "applied",
+                "applied_at": fields.Datetime.now(),
+                "applied_uid": self.env.uid,
+                "applied_preview": preview,
+            }
+        )
+        agreement = self.agreement_id
+        self._write_rows_away(plan)
+        lines = self._write_lines(plan)
+        rows = self._write_rows(plan, lines)
+        if self.change_type == "renew":
+            agreement._renew(self.uplift, self.renewal_count, self.renewal_unit)
+        self._write_agreement(plan)
+        self._schedule_followers(plan)
+        self._log(self._summarise(preview))
+        self._settle(plan, rows)
+        agreement.with_context(billing_run=True).billing_error = False
+        agreement._trigger_run()
+
+    def _write_rows_away(self, plan):
+        """Drop what an earlier change of the same day wrote, so that the last wins."""
+        credits = plan.dropped.filtered(lambda row: row.kind == "credit")
+        credits.unlink()
+        (plan.dropped - credits).unlink()
+
+    def _write_lines(self, plan):
+        """End lines and create those that go on.
+
+        :return: ``{virtual line: line}``
+        """
+        real = {}
+        last_of = {}
+        for cut in plan.cuts:
+            line = cut.line
+            ends = {
+                "end_date": cut.day - DAY,
+                "end_reason": cut.reason,
+                "end_at": cut.instant or False,
+            }
+            if cut.reason == "pause" and not cut.successor:
+                ends["paused_end_date"] = line.end_date
+            if cut.successor:
+                last = last_of.get(cut.last, cut.last)
+                successor = line.create({**cut.vals, "predecessor_id": last.id})
+                real[cut.successor] = last_of[cut.last] = successor
+                if last == line:
+                    line.write({**ends, "successor_id": successor.id})
+                else:
+                    last.successor_id = successor
+                    line.write(ends)
+            else:
+                line.write(ends)
+        if self.change_type != "renew":
+            for virtual, vals in plan.created:
+                real[virtual] = self.agreement_id.line_ids.create(vals)
+        return real
+
+    def _write_rows(self, plan, lines):
+        """Write credits and charges, which wait for an invoice unless they net to 0."""
+        ledger = self.env["crm.billing.period"]
+        vals_list = [
+            {
+                **row.vals,
+                "line_id": lines.get(row.line, row.line).id,
+                "amount": float(row.amount),
+                "change_id": self.id,
+            }
+            for row in [*plan.rows, *plan.standins]
+        ]
+        return ledger.create(vals_list)
+
+    def _write_agreement(self, plan):
+        agreement, vals = self.agreement_id, {}
+        today = agreement._get_today()
+        if plan.last_day:
+            vals["end_date"] = plan.last_day
+        if self.change_type == "cancel" and not self.line_ids:
+            vals |= {"cancel_date": plan.last_day, "state": "running"}
+            agreement._withdraw_changes_after(plan.last_day)
+        elif self.change_type == "pause":
+            lines = agreement.line_ids
+            if not any(
+                line._is_recurring() and line._is_in_service(max(today, self.date))
+                for line in lines
+            ):
+                vals["state"] = "paused"
+        elif self.change_type == "resume" and agreement.state == "paused":
+            vals["state"] = "running"
+        if vals:
+            agreement.write(vals)
+
+    def _schedule_followers(self, plan):
+        """Schedule what the change itself ends: a discount, a pause (2.11, 2.12)."""
+        vals_list = []
+        for cut in plan.cuts:
+            if self.change_type == "discount" and cut.vals:
+                self._withdraw_discount_end(cut.line)
+                vals_list += self._prepare_discount_end(cut)
+        if self.change_type == "pause" and self.resume_date:
+            if self.agreement_id.state == "paused":
+                vals_list.append(
+                    {
+                        "agreement_id": self.agreement_id.id,
+                        "change_type": "resume",
+                        "date": self.resume_date,
+                        "state": "scheduled",
+                        "origin_id": self.id,
+                    }
+                )
+        self.create(vals_list)
+        due = self.search([("origin_id", "=", self.id), ("state", "=", "scheduled")])
+        for follower in due.filtered(lambda follower: not follower._is_future()):
+            follower._apply()
+
+    def _prepare_discount_end(self, cut):
+        last_day = cut.vals.get("discount_last_day")
+        agreed = cut.line.end_date or self.agreement_id.end_date
+        if not last_day or (agreed and last_day >= agreed):
+            return []
+        successor = self.new_line_ids.filtered(
+            lambda line: (
+                line.start_date == cut.successor.start_date
+                and line.product_id == cut.line.product_id
+            )
+        )[:1]
+        return [
+            {
+                "agreement_id": self.agreement_id.id,
+                "change_type": "discount",
+                "line_ids": [fields.Command.set(successor.ids)],
+                "date": last_day + DAY,
+                "discount": 0.0,
+                "proration_timing": self.proration_timing,
+                "state": "scheduled",
+                "origin_id": self.id,
+            }
+        ]
+
+    def _withdraw_discount_end(self, line):
+        """A new discount replaces the end of the one before."""
+        ends = self.search(
+            [
+                ("agreement_id", "=", self.agreement_id.id),
+                ("change_type", "=", "discount"),
+                ("state", "=", "scheduled"),
+                ("origin_id", "not in", (False, self.id)),
+            ]
+        )
+        chain = line._get_chain()
+        ends.filtered(lambda end: end.line_ids & chain).state = "cancelled"
+
+    def _summarise(self, preview):
+        labels = dict(self._fields["change_type"]._description_selection(self.env))
+        return self.env._(
+            "%(what)s from %(day)s: credit %(credit)s, charge %(charge)s, MRR "
+            "%(before)s → %(after)s.",
+            what=labels[self.change_type],
+            day=self.date,
+            credit=preview["credit"],
+            charge=preview["charge"],
+            before=preview["mrr_before"],
+            after=preview["mrr_after"],
+        )
+
+    def _log(self, text):
+        agreement = self.agreement_id
+        agreement.message_post(body=text)
+        agreement._log_event("amended", note=text)
+
+    # === BUSINESS METHODS - INVOICE === #
+
+    def _settle(self, plan, rows):
+        """Invoice the rows now where that was wanted; else the next invoice takes them.
+
+        A cancellation with refund is settled by credit notes of its own; one with
+        credit at once, unless a final invoice comes that the credit rides on (3.1).
+        """
+        agreement = self.agreement_id
+        pending = rows.filtered(lambda row: not row.is_covered)
+        if not pending:
+            return
+        if self.change_type == "cancel":
+            if self.policy == "refund":
+                self._refund(pending)
+            elif not agreement._expects_any_invoice():
+                agreement._settle_now(pending)
+        elif plan.timings == {"now"}:
+            agreement._settle_now(pending, self.date)
+        elif "now" in plan.timings:
+            now = pending.filtered(lambda row: row.line_id.proration_timing == "now")
+            agreement._settle_now(now, self.date)
+
+    # === BUSINESS METHODS - DISCOUNTS === #
+
+    @api.model
+    def _announce_discount_ends(self, now):
+        """Tell the salesperson, before the first full price, that a discount ends."""
+        horizon = now.date() + timedelta(days=ANNOUNCE_DAYS)
+        ends = self.search(
+            [
+                ("state", "=", "scheduled"),
+                ("change_type", "=", "discount"),
+                ("origin_id", "!=", False),
+                ("is_announced", "=", False),
+                ("date", "<=", horizon),
+            ]
+        )
+        for change in ends:
+            agreement = change.agreement_id
+            owner = agreement.user_id or agreement.company_id._get_billing_responsible()
+            agreement.activity_schedule(
+                "mail.mail_activity_data_todo",
+                date_deadline=min(change.date, horizon),
+                summary=self.env._("A discount ends"),
+                note=self.env._(
+                    "From %(day)s on %(lines)s cost the full price: MRR %(effect)s. "
+                    "Tell the customer before the invoice does.",
+                    day=change.date,
+                    lines=", ".join(change.line_ids.mapped("name")),
+                    effect=change.mrr_effect,
+                ),
+                user_id=owner.id,
+            )
+            change.is_announced = True
+
+
+class CrmBillingAgreement(models.Model):
+    _inherit = "crm.billing.agreement"
+
+    def action_start(self):
+        """Override to schedule the ends of the discounts that lines start with."""
+        drafts = self.filtered(lambda agreement: agreement.state == "draft")
+        result = super().action_start()
+        drafts.sudo()._schedule_discount_ends()
+        return result
+
+    def _schedule_discount_ends(self):
+        changes = self.env["crm.billing.change"]
+        changes.create(
+            [
+                {
+                    "agreement_id": line.agreement_id.id,
+                    "change_type": "discount",
+                    "line_ids": [fields.Command.set(line.ids)],
+                    "date": line.discount_last_day + DAY,
+                    "discount": 0.0,
+                    "state": "scheduled",
+                }
+                for line in self.line_ids
+                if line.discount_last_day and line.discount and line._is_recurring()
+            ]
+        )
+
+    def _withdraw_changes_after(self, day):
+        """Withdraw what was scheduled for days without service."""
+        self.change_ids.filtered(
+            lambda change: change.state == "scheduled" and change.date > day
+        ).state = "cancelled"
+
+    def _expects_any_invoice(self):
+        """Return whether something else will be billed that rows can ride on."""
+        self.ensure_one()
+        facts = self.line_ids._read_coverage()
+        return any(line._get_next_date(facts) for line in self.line_ids)
+
+    def _settle_now(self, rows=None, day=None):
+        """Invoice ledger rows that wait, on their own invoice or credit note (S8).
+
+        What is negative in sum is one credit note, if it credits one invoice.
+
+        :param rows: default: all rows of the agreement that wait
+        :param day: local date of the change; the document is dated then or today
+        :return: the drafts, posted where the agreement says so
+        :raise UserError: what is credited is still a draft
+        """
+        self.ensure_one()
+        if rows is None:
+            rows = self._get_pending_periods().get(self, self.period_ids.browse())
+        self._check_origins_posted(rows)
+        today = self._get_today()
+        papers = self._plan_settlement(rows, max(day or today, today), today)
+        moves = self._make_papers(papers)
+        moves._follow_invoice_mode()
+        return moves
+
+    def _plan_settlement(self, rows, day, today):
+        cache = defaultdict(dict)
+        dues = [row._to_due() for row in rows]
+        document = Document(self, day, sorted(dues, key=self._get_row_order))
+        origins = rows.debit_id.move_id
+        if sum(due.amount for due in dues) < 0 and len(origins) == 1:
+            header = self._prepare_credit_note(origins, day, cache)
+            return [Paper(header, [document], is_refund=True)]
+        return [paper for _key, paper in self._to_papers(document, day, cache)]
+
+    def _check_origins_posted(self, rows):
+        drafts = rows.debit_id.move_id.filtered(lambda move: move.state != "posted")
+        if drafts:
+            raise UserError(
+                self.env._(
+                    "%(draft)s, which bills these days, is still a draft. Post it "
+                    "first, or delete it: then only what is used is billed.",
+                    draft=", ".join(drafts.mapped("display_name")),
+                )
+            )
+
+
+class CrmBillingPeriod(models.Model):
+    """Credits follow the debit that they take back, until both are on paper."""
+
+    _inherit = "crm.billing.period"
+
+    def write(self, vals):
+        """Override: a draft was edited before it was posted, its credits follow."""
+        result = super().write(vals)
+        if "amount" in vals:
+            self._follow_debit()
+        return result
+
+    def _follow_debit(self):
+        for row in self.credit_ids:
+            if not row.change_id or row.move_line_id or row.kind != "credit":
+                continue
+            debit, line = row.debit_id, row.line_id
+            others = [other for other in debit.credit_ids if other.id < row.id]
+            before = -sum(exact(other.amount) for other in others)
+            amount = -credit(
+                exact(debit.amount),
+                line._get_debited_factor(debit),
+                Fraction(row.factor),
+                line._get_step(),
+                round_money(before or 0, line._get_step()),
+                sum((Fraction(other.factor or 0) for other in others), Fraction(0)),
+            )
+            rounding = row.currency_id.rounding
+            if float_compare(row.amount, float(amount), precision_rounding=rounding):
+                row.amount = float(amount)
+                row.is_covered = False
+
+    def unlink(self):
+        """Override: what took back a deleted draft goes with it.
+
+        The lines that go on are due again as a whole then, each at its own terms.
+        """
+        credits = self.credit_ids
+        if not credits:
+            return super().unlink()
+        printed = credits.move_line_id.move_id
+        if printed:
+            raise UserError(
+                self.env._(
+                    "%(moves)s credit what this draft bills. Delete them first, or "
+                    "post the draft.",
+                    moves=", ".join(printed.mapped("display_name")),
+                )
+            )
+        charges = self.search(
+            [
+                ("change_id", "in", credits.change_id.ids),
+                ("kind", "=", "charge"),
+                ("move_line_id", "=", False),
+                ("line_id.agreement_id", "in", self.agreement_id.ids),
+                ("date_to", "<=", max(self.mapped("date_to"))),
+            ]
+        )
+        credits.unlink()
+        charges.unlink()
+        return super().unlink()

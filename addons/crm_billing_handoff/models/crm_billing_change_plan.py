@@ -1,0 +1,550 @@
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ..billing_rules.allocation import exact
+from ..billing_rules.amendment import credit
+from ..billing_rules.period import Period
+from ..billing_rules.proration import factor
+from ..billing_rules.schedule import Part
+from .crm_billing_agreement_due import Due
+from .crm_billing_agreement_line import RECURRING
+
+# Debits that a change gives back: usage is measured, never prorated.
+PRORATED = ("recurring", "charge")
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Cut:
+    """What becomes of one line: its last day, and the line that goes on.
+
+    :param line: the line that ends
+    :param day: first day that it does not serve any more
+    :param reason: change, pause, cancel or end
+    :param successor: a virtual line at the new terms, ``None`` if nothing goes on
+    :param vals: values of the successor, to create it
+    :param last: end of the chain, which the successor is linked to
+    """
+
+    line: models.Model
+    day: date
+    reason: str
+    successor: models.Model | None = None
+    vals: dict | None = None
+    instant: datetime | None = None
+    last: models.Model | None = None
+
+
+@dataclass
+class Piece:
+    """Days of a debit that nothing has given back yet."""
+
+    debit: models.Model
+    part: Part
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+
+
+@dataclass
+class Plan:
+    """All that a change does; made without writing, applied as it is.
+
+    :param rows: ledger rows to write, credits and charges
+    :param standins: rows that say that a debit of another line pays for these days
+    :param dropped: ledger rows that no invoice carries and that are replaced
+    :param created: ``(virtual line, values)`` of lines that replace none
+    :param last_day: of the agreement, where the change sets it
+    """
+
+    cuts: list[Cut] = field(default_factory=list)
+    rows: list[Due] = field(default_factory=list)
+    standins: list[Due] = field(default_factory=list)
+    dropped: models.Model | None = None
+    created: list[tuple] = field(default_factory=list)
+    last_day: date | None = None
+    timings: set = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def credits(self):
+        return [row for row in self.rows if row.vals["kind"] == "credit"]
+
+
+class CrmBillingChange(models.Model):
+    """What a change does to lines and ledger, worked out without writing anything."""
+
+    _inherit = "crm.billing.change"
+
+    def _plan(self):
+        """Return the :class:`Plan` of the change as things are now.
+
+        :raise UserError: the change is refused; the message says what to do
+        """
+        self.ensure_one()
+        self._check_agreement()
+        plan = Plan(dropped=self.env["crm.billing.period"])
+        getattr(self, f"_plan_{self._get_family()}")(plan)
+        return plan
+
+    def _get_family(self):
+        """Return which of the ``_plan_*`` methods works the type out."""
+        terms = ("product", "quantity", "price", "discount", "interval")
+        return "terms" if self.change_type in terms else self.change_type
+
+    def _check_agreement(self):
+        agreement = self.agreement_id
+        if not agreement:
+            raise UserError(self.env._("Choose the agreement that changes."))
+        if agreement.state not in ("running", "paused"):
+            raise UserError(
+                self.env._(
+                    "%(agreement)s does not run: only running and paused agreements "
+                    "change. Start a draft first; after its end make a new agreement.",
+                    agreement=agreement.name,
+                )
+            )
+
+    # === BUSINESS METHODS - WHICH LINES === #
+
+    def _get_chosen_lines(self):
+        """Return the lines that hold the day of the change, one per chain.
+
+        :raise UserError: the day is before a chosen line's start or after its end
+        """
+        chosen = self.line_ids._origin or self._get_default_lines()
+        found = chosen.browse()
+        for line in chosen:
+            found |= self._get_line_on(line, self.date)
+        if not found:
+            raise UserError(
+                self.env._(
+                    "No recurring line of %(agreement)s runs on %(day)s. Choose "
+                    "another day.",
+                    agreement=self.agreement_id.name,
+                    day=self.date,
+                )
+            )
+        return found
+
+    def _get_line_on(self, line, day):
+        """Return the line of the chain of ``line`` that serves ``day``."""
+        for candidate in line._get_chain():
+            if candidate._is_in_service(day):
+                return candidate
+        raise UserError(
+            self.env._(
+                "%(line)s does not run on %(day)s: a change is dated from its first "
+                "to its last day.",
+                line=line.name,
+                day=day,
+            )
+        )
+
+    def _get_effective_day(self, line):
+        """Return the first day of a line at new terms.
+
+        Without proration, and for usage unless wanted, that is the next period (4.7).
+        """
+        timing = self.proration_timing or line.proration_timing
+        usage = line.billing_method == "usage" and not self.usage_on_date
+        if timing != "none" and not usage:
+            return self.date
+        anchored = line._to_cadence().holding(self.date)
+        return self.date if anchored.start == self.date else anchored.end
+
+    def _get_instant(self, line, day):
+        """Return the instant of the change, where the line is measured in seconds."""
+        if line.proration_basis == "second" and day == self.date:
+            return self.effective_at or None
+        return None
+
+    # === BUSINESS METHODS - NEW TERMS === #
+
+    def _plan_terms(self, plan):
+        """New price, quantity, product, discount or interval from the day on (S7)."""
+        for line in self._get_chosen_lines():
+            terms = self._get_new_terms(line)
+            day = self._get_effective_day(line)
+            if not line._is_in_service(day):
+                raise UserError(
+                    self.env._(
+                        "%(line)s ends before its next period: nothing is left to "
+                        "change. Choose another day or credit at once.",
+                        line=line.name,
+                    )
+                )
+            tail = [line, *line._get_successors()]
+            if self.change_type == "interval" and len(tail) > 1:
+                raise UserError(
+                    self.env._(
+                        "%(line)s changes again later. Choose a day after its last "
+                        "change.",
+                        line=line.name,
+                    )
+                )
+            self._plan_successors(plan, tail, day, terms)
+
+    def _plan_successors(self, plan, tail, day, terms):
+        instant = self._get_instant(tail[0], day)
+        self._drop_same_day(plan, tail[0], day)
+        cuts = []
+        for segment in tail:
+            start = max(day, segment.start_date)
+            end = segment.end_date
+            if end and end < start and segment is not tail[0]:
+                continue  # served no day, replaced before
+            at = instant if start == day else None
+            cuts.append(self._make_cut(segment, start, "change", terms, at))
+        plan.cuts += cuts
+        self._plan_money(plan, tail[0], day, instant, cuts)
+
+    def _make_cut(self, line, day, reason, terms, instant=None, **values):
+        vals = line._prepare_successor(
+            {
+                "start_date": day,
+                "start_at": instant or False,
+                "change_id": self._origin.id or False,
+                **terms,
+                **values,
+            }
+        )
+        last = line._get_chain()[-1]
+        return Cut(line, day, reason, line.new(vals), vals, instant, last)
+
+    def _drop_same_day(self, plan, line, day):
+        """Replace what an earlier change of the same day wrote and nobody invoiced."""
+        if line.start_date != day or line.predecessor_id.successor_id != line:
+            return
+        ledger = line._get_chain().period_ids
+        plan.dropped |= ledger.filtered(
+            lambda row: (
+                row.change_id
+                and row.change_id == line.change_id
+                and not row.move_line_id
+                and row.date_to > day
+            )
+        )
+
+    # === BUSINESS METHODS - MONEY === #
+
+    def _plan_money(self, plan, line, day, instant, cuts):
+        """Credit what was debited from ``day`` on, charge it at the new terms (S7)."""
+        rows = []
+        self._plan_given_back(plan, line, day, cuts)
+        for piece in self._get_pieces(plan, line, day, instant):
+            standin = self._is_free(piece.debit)
+            if not standin:
+                rows.append(self._to_credit(plan, piece))
+            if self.change_type == "interval":
+                continue  # the new grid is billed by the run, on the day (S9)
+            for cut in cuts:
+                rows += self._to_charges(plan, piece, cut, standin)
+        self._mark_net_zero(rows)
+        plan.rows += rows
+        if rows:
+            plan.timings.add(self.proration_timing or line.proration_timing)
+
+    def _plan_given_back(self, plan, line, day, cuts):
+        """Days whose invoice was reversed stay given back on the new line, too."""
+        if self.change_type == "interval":
+            return
+        reversals = line._get_chain().period_ids.filtered(
+            lambda row: (
+                row.kind == "credit"
+                and not row.change_id
+                and row.debit_id.kind in PRORATED
+                and row.date_to > day
+            )
+        )
+        for row in reversals:
+            for cut in cuts:
+                service = Period(
+                    cut.successor.start_date, cut.successor._get_end() or date.max
+                )
+                if days := Period(row.date_from, row.date_to).overlap(service):
+                    plan.standins.append(self._to_standin(cut.successor, days, row))
+
+    def _get_pieces(self, plan, line, day, instant=None, until=None):
+        """Yield what was debited from ``day`` to ``until`` and not given back."""
+        chain = line._get_chain()
+        ledger = chain.period_ids - plan.dropped
+        debits = ledger.filtered(
+            lambda row: row.kind in PRORATED and row.date_to > day and not row.debit_id
+        )
+        for debit in debits.sorted(lambda row: (row.date_from, row.id)):
+            given_back = self._get_given_back(plan, debit)
+            begin = max(debit.date_from, day)
+            at = instant if begin == day else (debit.instant_from or None)
+            yield from self._get_rest(debit, begin, at, until, given_back)
+
+    def _get_given_back(self, plan, debit):
+        """Return the credits of a debit that stay when the plan is applied."""
+        credits = debit.credit_ids - plan.dropped
+        return credits.filtered(lambda row: row.kind == "credit")
+
+    def _get_rest(self, debit, begin, begin_at, until, given_back):
+        """Yield the days of a debit that earlier credits left, within one period."""
+        end = min(debit.date_to, until) if until else debit.date_to
+        anchored = debit.line_id._to_cadence().holding(debit.date_from)
+        end_at = debit.instant_to or None
+        if end < debit.date_to:
+            end_at = None
+        for row in given_back.sorted("date_from"):
+            if row.date_to <= begin or row.date_from >= end:
+                continue
+            if row.date_from > begin:
+                part = Part(Period(begin, row.date_from), anchored)
+                yield Piece(debit, part, begin_at, row.instant_from or None)
+            begin, begin_at = max(begin, row.date_to), row.instant_to or None
+        if begin < end:
+            yield Piece(debit, Part(Period(begin, end), anchored), begin_at, end_at)
+
+    def _is_free(self, debit):
+        """Return whether days were covered without money: imported or waived."""
+        return debit.is_covered and not debit.amount
+
+    def _to_credit(self, plan, piece):
+        """Return the ledger row that gives back a piece of a debit (S7, 3.2)."""
+        debit, part = piece.debit, piece.part
+        line = debit.line_id
+        share = line._get_piece_factor(part, piece.start_at, piece.end_at)
+        debited = line._get_debited_factor(debit)
+        given_back = self._get_given_back(plan, debit)
+        before = -sum((exact(row.amount) for row in given_back), Decimal(0))
+        credited = sum((Fraction(row.factor or 0) for row in given_back), Fraction(0))
+        total = exact(debit._get_billed())
+        step = line._get_step()
+        amount = -credit(total, debited, share, step, before, credited)
+        vals = {
+            "line_id": line.id,
+            "kind": "credit",
+            "debit_id": debit.id,
+            "date_from": part.period.start,
+            "date_to": part.period.end,
+            "instant_from": piece.start_at or False,
+            "instant_to": piece.end_at or False,
+            "amount": amount,
+            "factor": str(share),
+            "explanation": {
+                "rule": "S7",
+                "formula": "−debit × factor ÷ debited factor",
+                "inputs": {
+                    "debit": str(total),
+                    "debited_factor": str(debited),
+                    "factor": str(share),
+                    "credited_before": str(before),
+                    "step": str(step),
+                    "days": part.period.days,
+                    "of_days": part.anchored.days,
+                    "period_from": str(part.anchored.start),
+                    "period_to": str(part.anchored.end),
+                    "basis": line.proration_basis,
+                },
+                "amount": str(amount),
+            },
+        }
+        taxes = debit.move_line_id.tax_ids
+        tax_ids = tuple(taxes.ids) if debit.move_line_id else None
+        return Due(line, part.period.start, vals, tax_ids=tax_ids)
+
+    def _to_charges(self, plan, piece, cut, standin):
+        """Return the charge of a given-back piece at the terms of ``cut``'s successor.
+
+        Days that cost nothing so far cost nothing until the next period.
+        """
+        line, whole = cut.successor, piece.part.anchored
+        service = Period(line.start_date, line._get_end() or date.max)
+        period = piece.part.period.overlap(service)
+        if not period:
+            return []
+        if standin:
+            plan.standins.append(self._to_standin(line, period, piece.debit))
+            plan.notes.append(
+                self.env._(
+                    "%(line)s: days until %(day)s are covered without an invoice, the "
+                    "new terms are billed from then on.",
+                    line=line.name,
+                    day=period.end,
+                )
+            )
+            return []
+        row = line._to_due_part(Part(period, whole), "charge")
+        row.vals["explanation"]["rule"] = "S7"
+        row.whole = False
+        return [row]
+
+    def _to_standin(self, line, period, debit):
+        """Return the row that says: another row pays for these days of the line."""
+        vals = {
+            "line_id": line.id,
+            "kind": "recurring",
+            "debit_id": debit.id if not self._is_free(debit) else False,
+            "date_from": period.start,
+            "date_to": period.end,
+            "amount": Decimal(0),
+            "is_covered": True,
+            "note": self.env._("Covered by %(row)s", row=debit.display_name),
+        }
+        return Due(line, period.start, vals)
+
+    def _mark_net_zero(self, rows):
+        """Credit and charge that cancel out, tax included, make no line (2.10)."""
+        if not rows or sum((row.amount for row in rows), Decimal(0)):
+            return
+        positions = self.agreement_id._get_position_today()
+        taxes = {
+            row.tax_ids
+            if row.tax_ids is not None
+            else tuple(positions.map_tax(row.line.tax_ids).ids)
+            for row in rows
+        }
+        taxes = {tuple(sorted(getattr(i, "origin", i) or i for i in t)) for t in taxes}
+        if len(taxes) == 1:
+            for row in rows:
+                row.vals["is_covered"] = True
+                row.vals["note"] = self.env._("net zero, no line")
+
+
+class CrmBillingAgreement(models.Model):
+    _inherit = "crm.billing.agreement"
+
+    def _get_position_today(self):
+        """Return the fiscal position that an invoice of today would have."""
+        self.ensure_one()
+        agreement = self._origin.sudo()
+        return agreement.fiscal_position_id or (
+            agreement.partner_id._get_billing_fiscal_position(
+                agreement.company_id, agreement.partner_id, agreement._get_today()
+            )
+        )
+
+
+class CrmBillingAgreementLine(models.Model):
+    """Where a line comes from and goes to."""
+
+    _inherit = "crm.billing.agreement.line"
+
+    change_id = fields.Many2one(
+        "crm.billing.change",
+        string="Made by Change",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    discount_last_day = fields.Date(
+        string="Discount Ends On",
+        help="The last discounted day; then the price is the full one again.",
+    )
+
+    def _is_recurring(self):
+        return self.billing_method in RECURRING
+
+    def _get_predecessors(self):
+        """Return the lines that this one replaced, newest first."""
+        found, line = self.browse(), self
+        while line.predecessor_id and line.predecessor_id.successor_id == line:
+            line = line.predecessor_id
+            found += line
+        return found
+
+    def _get_successors(self):
+        """Return the lines that replaced this one, oldest first."""
+        found, line = self.browse(), self
+        while line.successor_id:
+            line = line.successor_id
+            found += line
+        return found
+
+    def _get_chain(self):
+        """Return all lines of one service, oldest first."""
+        self.ensure_one()
+        return self._get_predecessors()[::-1] + self + self._get_successors()
+
+    def _prepare_successor(self, values):
+        """Return the values of a line that goes on at other terms, on the same grid.
+
+        Values that the new ones decide (taxes of another product, the cadence of
+        another plan) are left out, so that they are computed.
+        """
+        self.ensure_one()
+        vals = {
+            **self.copy_data()[0],
+            "agreement_id": self.agreement_id.id,
+            "end_date": self.end_date,
+            "anchor_date": self.anchor_date,
+            "anchor_day": self.anchor_day,
+            "predecessor_id": self.id,
+            "sale_line_id": self.sale_line_id.id,
+            "end_reason": self.end_reason if self.end_date else False,
+            "end_at": self.end_at,
+            **values,
+        }
+        decided = []
+        if values.get("product_id"):
+            decided += ["name", "tax_ids", "product_uom_id"]
+        if values.get("plan_id"):
+            decided += ["interval_unit", "interval_count", "timing", "settling_days"]
+            decided += ["lead_days", "proration_basis", "proration_timing"]
+        return {
+            name: value
+            for name, value in vals.items()
+            if name not in decided or name in values
+        }
+
+    def _get_service_start(self):
+        """Return the first day or instant of the service on this grid.
+
+        Changes keep it, what was paused or got another interval starts anew.
+        """
+        first = self
+        while self._goes_on_from(first.predecessor_id, first):
+            first = first.predecessor_id
+        return first.start_at or first.start_date
+
+    def _goes_on_from(self, earlier, later):
+        return (
+            earlier
+            and earlier.end_reason not in ("pause", "cancel", "end")
+            and (earlier.interval_unit, earlier.interval_count)
+            == (later.interval_unit, later.interval_count)
+        )
+
+    def _get_piece_factor(self, part, start_at=None, end_at=None):
+        """Return the share of the period that ``part`` is, cut at instants if given."""
+        return factor(
+            part,
+            self._to_cadence(),
+            self.proration_basis or "day",
+            start_at=start_at,
+            end_at=end_at,
+            tz=self.agreement_id.billing_tz or "UTC",
+            service_start=self._get_service_start(),
+        )
+
+    def _get_debited_factor(self, debit):
+        """Return the share that a ledger row debited, frozen on it (S6)."""
+        if debit.factor:
+            return Fraction(debit.factor)
+        period = Period(debit.date_from, debit.date_to)
+        anchored = self._to_cadence().holding(debit.date_from)
+        return self._get_piece_factor(
+            Part(period, anchored), debit.instant_from or None, debit.instant_to or None
+        )
+
+
+class CrmBillingPeriod(models.Model):
+    _inherit = "crm.billing.period"
+
+    change_id = fields.Many2one(
+        "crm.billing.change",
+        string="Made by Change",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
