@@ -118,5 +118,6 @@ class CrmBillingAgreement(models.Model):
                 self.company_id,
                 self.partner_id.browse(delivery),
                 invoice_date,
+                cache["choices"],
             )
         return cache["positions"][key]

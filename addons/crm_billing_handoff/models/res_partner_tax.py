@@ -57,7 +57,7 @@ class ResPartner(models.Model):
                 ._get_fiscal_position(account.with_company(company), delivery)
             )
             cache[key] = found.id
-        return positions.browse(cache[key])
+        return positions.browse(cache[key]).sudo(False)
 
     # === BUSINESS METHODS - WARNING === #
 
