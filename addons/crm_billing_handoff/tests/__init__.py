@@ -36,3 +36,7 @@ from . import test_usage_recording
 from . import test_views
 from . import test_wall
 from . import test_winning
+from . import test_change_cancel
+from . import test_change_flow
+from . import test_change_renewal
+from . import test_agreement_calendar
