@@ -95,6 +95,7 @@ class AccountMove(models.Model):
         """Map the lines anew from the taxes that they have without any position."""
         # Whoever posts may not read agreement or order.
         move = self.sudo()
+        is_exempt = position == move.company_id.billing_exempt_position_id
         lines = move.invoice_line_ids.filtered(
             lambda line: (
                 line.display_type == "product" and line.billing_kind not in TAKING_BACK
@@ -103,6 +104,7 @@ class AccountMove(models.Model):
         move.write(
             {
                 "fiscal_position_id": position.id,
+                "billing_exempt_reason": is_exempt and move._get_exempt_reason(),
                 "invoice_line_ids": [
                     Command.update(
                         line.id,

@@ -41,7 +41,6 @@ class SaleOrder(models.Model):
                     self.env._("A retention is between 0 and 100 percent.")
                 )
 
-    @api.depends("partner_id.commercial_partner_id.tax_exempt")
     def _compute_fiscal_position_id(self):
         """Override of `sale` to quote an exempt account without tax (E2)."""
         super()._compute_fiscal_position_id()

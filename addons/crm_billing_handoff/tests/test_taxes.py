@@ -114,8 +114,7 @@ class TestExemption(BillingHandoffCommon):
     def _get_verdict(self, taxed):
         deal = self._create_deal()
         order = self._create_quotation(deal)
-        if not taxed:
-            order.order_line.tax_ids = False
+        order.order_line.tax_ids = self.tax if taxed else False
         checklist = self._win_and_process(deal).move_ids.billing_checklist
         return next(item["status"] for item in checklist if item["code"] == "tax")
 
