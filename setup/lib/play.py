@@ -2,15 +2,18 @@
 
 import argparse
 import json
+import os
 import subprocess
 import tempfile
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 from . import databases, environment, say
 from .paths import LOGS, SETUP
 from .scenario import compare, reader
 
 LOG = LOGS / "play.log"
+MOST_WORKERS = 4
+WORTH = 25  # scenarios that take as long as starting one more Odoo
 CODE = """
 import sys
 sys.path.insert(0, {setup!r})
@@ -72,7 +75,17 @@ def play(scenarios, template):
 
 
 def _play(scenarios, template):
+    """Play in as many processes as pay off, each on a copy of its own."""
+    workers = min(MOST_WORKERS, os.cpu_count() or 1, 1 + len(scenarios) // WORTH)
     say.step(f"playing {len(scenarios)} scenarios (log: {LOG})")
+    shares = [scenarios[number::workers] for number in range(workers)]
+    LOG.write_text("")
+    with ThreadPoolExecutor(workers) as pool:
+        results = list(pool.map(lambda share: _play_share(share, template), shares))
+    return {name: result for played in results for name, result in played.items()}
+
+
+def _play_share(scenarios, template):
     with databases.temporary(template, "play") as name:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(scenarios, file)
@@ -80,15 +93,15 @@ def _play(scenarios, template):
             lines = _run_odoo(name, CODE.format(setup=str(SETUP), path=file.name))
     played = dict(json.loads(line) for line in lines)
     if len(played) < len(scenarios):
-        tail = "\n".join(Path(LOG).read_text().splitlines()[-20:])
+        tail = "\n".join(LOG.read_text().splitlines()[-20:])
         raise say.Trouble(f"Odoo broke off (whole log: {LOG})\n{tail}")
     return played
 
 
 def _run_odoo(name, code):
-    """Run code in an Odoo process; return what it printed after its marker."""
+    """Run code in an Odoo process; return the lines that it printed as JSON lists."""
     command = [*databases.odoo("shell"), "-d", name, "--no-http", "--log-level=warn"]
-    with open(LOG, "w") as log:
+    with open(LOG, "a") as log:
         done = subprocess.run(
             command, input=code, stdout=subprocess.PIPE, stderr=log, text=True
         )

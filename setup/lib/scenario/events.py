@@ -1,8 +1,8 @@
 """What can happen in a timeline, each done as Billing does it."""
 
 from . import prices
-from .agreements import read_interval
-from .clock import naive
+from .agreements import get_plan
+from .clock import is_instant, naive
 from .money import to_float
 from .stage import percent
 
@@ -56,7 +56,9 @@ def play_usage(cast, event):
         account = cast.stage.get_account(env)
         name = event.get("id") or f"event-{cast.used}"
         usage = (name, cast.now, event["quantity"])
-        prices.record(env, line.meter_id, account, [usage])
+        [answer] = prices.record(env, line.meter_id, account, [usage])
+        if answer["status"] == "refused":
+            cast.refused.append((cast.position, answer["reason"]))
 
 
 def play_tax_rate(cast, event):
@@ -95,32 +97,101 @@ def play_move_invoice_date(cast, event):
             move.action_post()
 
 
+# === CHANGES === #
+
+FIELDS = {"price": "price_unit", "quantity": "quantity", "discount": "discount"}
+
+
 def play_change(cast, event):
-    """A person changes price, quantity or discount, and applies it at once."""
-    terms = {}
-    if event.get("price") is not None:
-        terms["price_unit"] = to_float(event["price"], "price")
-    if event.get("quantity") is not None:
-        terms["quantity"] = to_float(event["quantity"], "quantity")
-    if event.get("discount") is not None:
-        terms["discount"] = percent(event["discount"])
-    _change(cast, event, terms)
+    """A person changes price, quantity or discount, and applies it at once.
+
+    Each is a change of its own; of one day the last wins, with the terms of both.
+    """
+    with cast.stage.at(cast.now) as env:
+        lines = _find_recurring(cast, env, event)
+        steps = [
+            (kind, _read_term(kind, event[kind]))
+            for kind in FIELDS
+            if event.get(kind) is not None
+        ]
+        steps = [
+            (kind, value) for kind, value in steps if _differs(lines, kind, value)
+        ] or steps[:1]
+        for number, (kind, value) in enumerate(steps, 1):
+            values = {FIELDS[kind]: value}
+            if number < len(steps):
+                values["proration_timing"] = _put_off(lines)
+            _apply(cast, env, event, kind, lines, values)
+    _post_drafts(cast)
+
+
+def _read_term(kind, value):
+    return percent(value) if kind == "discount" else to_float(value, kind)
+
+
+def _differs(lines, kind, value):
+    return any(
+        line[line._get_price_field() if kind == "price" else kind] != value
+        for line in lines
+    )
+
+
+def _put_off(lines):
+    """Return a timing that invoices nothing before the last step of an event."""
+    timings = set(lines.mapped("proration_timing"))
+    return "next" if "now" in timings else False
 
 
 def play_change_interval(cast, event):
-    unit, count = read_interval(event["interval"])
-    terms = {"interval_unit": unit, "interval_count": count}
-    if event.get("price") is not None:
-        terms["price_unit"] = to_float(event["price"], "price")
-    _change(cast, event, terms)
-
-
-def _change(cast, event, terms):
-    raise NotImplementedError
+    """A person chooses another billing cycle; the day is its new anchor."""
+    with cast.stage.at(cast.now) as env:
+        for line in _find_recurring(cast, env, event):
+            terms = {
+                "interval": event["interval"],
+                "timing": line.timing,
+                "basis": line.proration_basis,
+                "proration_timing": line.proration_timing,
+            }
+            values = {"plan_id": get_plan(env, terms).id}
+            if event.get("price") is not None:
+                values["price_unit"] = to_float(event["price"], "price")
+            _apply(cast, env, event, "interval", line, values)
+    _post_drafts(cast)
 
 
 def play_cancel(cast, event):
-    raise NotImplementedError
+    """A person cancels; ``last_day`` counts unless the period decides."""
+    with cast.stage.at(cast.now) as env:
+        policy = event.get("policy") or "end_of_period"
+        named = cast.find_lines(env, event) if event.get("line") else None
+        values = {"policy": policy}
+        if policy != "end_of_period" and event.get("last_day"):
+            values["date"] = cast.stage.to_date(event["last_day"])
+        _apply(cast, env, event, "cancel", named, values)
+    _post_drafts(cast)
+
+
+def _find_recurring(cast, env, event):
+    return cast.find_lines(env, event).filtered(
+        lambda line: line.billing_method in ("flat", "usage")
+    )
+
+
+def _apply(cast, env, event, kind, lines, values):
+    """Create a change as a person would, look at what it does, apply it."""
+    _name, agreement = cast.find_agreement(env, event)
+    values = {
+        "agreement_id": agreement.id,
+        "change_type": kind,
+        "date": cast.stage.to_date(event["at"]),
+        "effective_at": naive(cast.now) if is_instant(event["at"]) else False,
+        "line_ids": [(6, 0, lines.ids)] if lines else False,
+        **values,
+    }
+    change = env["crm.billing.change"].create(values)
+    change.action_preview()
+    change.action_apply()
+    cast.changes[change.id] = cast.position
 
 
 # === PAPERS === #

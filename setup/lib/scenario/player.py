@@ -61,13 +61,24 @@ def rolled_back(registry):
             pass
 
     with registry.cursor() as cr, contextlib.ExitStack() as stack:
-        stack.callback(registry.clear_all_caches)
+        stack.callback(_forget, registry)
         stack.callback(cr.rollback)
         stack.enter_context(patch.object(module, "current_test", Scenario()))
         patches = Scenario._registry_test_mode_patches(cr=cr, registry=registry)
         for patched in patches:
             stack.enter_context(patched)
         yield
+
+
+def _forget(registry):
+    """Drop what was cached of things that are undone.
+
+    Ids are never given out again, so it matters only where something that is cached
+    was changed.
+    """
+    if registry.cache_invalidated:
+        registry.clear_all_caches()
+        registry.cache_invalidated.clear()
 
 
 class Clock:

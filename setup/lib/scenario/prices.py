@@ -102,9 +102,9 @@ def record(env, meter, account, usages):
     return meter.record_usage(
         [
             {
-                "event_uid": name,
-                "partner_id": account.id,
-                "occurred_at": instant.isoformat(),
+                "id": name,
+                "account": account.id,
+                "at": instant.isoformat(),
                 "value": str(quantity),
             }
             for name, instant, quantity in usages

@@ -44,13 +44,17 @@ def build(env):
             for number in range(1, PRODUCTS + 1)
         ]
     )
-    manager = env["res.users"].create(
-        {
-            "name": "Scenario Manager",
-            "login": "scenario_manager",
-            "email": "scenario.manager@example.com",
-            "group_ids": [(6, 0, [env.ref(name).id for name in MANAGER])],
-        }
+    manager = (
+        env["res.users"]
+        .with_context(no_reset_password=True)
+        .create(
+            {
+                "name": "Scenario Manager",
+                "login": "scenario_manager",
+                "email": "scenario.manager@example.com",
+                "group_ids": [(6, 0, [env.ref(name).id for name in MANAGER])],
+            }
+        )
     )
     return Fixture(
         company.id, manager.id, _create_account(env).id, tax.id, tuple(products.ids)

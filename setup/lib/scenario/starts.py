@@ -38,6 +38,9 @@ def _get_periods(agreement, first, inputs):
     unit, length = agreements.read_interval(inputs.get("interval"))
     days = FAR[unit] * length * count
     until = first.fromordinal(first.toordinal() + days)
-    rows = agreement.generate_invoices(until=until).agreement_ids.period_ids
+    agreement.generate_invoices(until=until)
+    rows = agreement.env["crm.billing.period"].search(
+        [("agreement_id", "=", agreement.id)]
+    )
     found = sorted((row.date_from, row.date_to) for row in rows)
     return found[:count]

@@ -47,6 +47,7 @@ class Cast:
         self.changes = {}  # id of the change: position of its event
         self.used = 0  # events of usage that brought no id of their own
         self.now = None
+        self.position = 0  # of the event that happens now
 
     def start_all(self, opening, stories):
         for number, story in enumerate(stories):
@@ -65,8 +66,8 @@ class Cast:
         """Let one event happen; what Odoo refuses is noted, the story goes on."""
         from odoo.exceptions import UserError
 
-        if event["type"] != "move_invoice_date" or event.get("at"):
-            self.now = self.stage.to_instant(event["at"])
+        self.position = position
+        self.now = self.stage.to_instant(event["at"])
         try:
             getattr(events, f"play_{event['type']}")(self, event)
         except UserError as refusal:
@@ -82,7 +83,7 @@ class Cast:
             self.notes += [
                 (position, row.id)
                 for row in rows
-                if row.note and not row.move_line_id and row.id not in known
+                if row.id not in known and _is_noted(row)
             ]
 
     # === WHAT THERE IS === #
@@ -108,11 +109,12 @@ class Cast:
         """
         rows = env["crm.billing.period"]
         found = [(position, rows.browse(row).exists()) for position, row in self.notes]
-        return [
-            {"event": self.changes.get(row.change_id.id, position), "note": row.note}
+        notes = dict.fromkeys(
+            (self.changes.get(row.change_id.id, position), row.note)
             for position, row in found
-            if row and not row.move_line_id
-        ]
+            if row and _is_noted(row)
+        )
+        return [{"event": position, "note": note} for position, note in notes]
 
     # === WHO IS MEANT === #
 
@@ -144,6 +146,14 @@ class Cast:
             raise ValueError(f"{event['type']} names no line: {wanted!r}")
         lines = env["crm.billing.agreement.line"].browse(found)
         return lines.browse(_last(line).id for line in lines)
+
+
+def _is_noted(row):
+    """Return whether a ledger row says in words why there is no invoice line.
+
+    A row that only says which other row pays for its days is no such note.
+    """
+    return row.note and row.is_covered and row.kind != "recurring"
 
 
 def _last(line):
