@@ -240,6 +240,24 @@ class TestChangeTerms(ChangeCommon):
         self.assertEqual(self._get_printed(self._bill(DECEMBER)), [("recurring", 60)])
         self.assertTrue(line.end_date)
 
+    def test_net_zero_is_seen_under_a_fiscal_position(self):
+        position = self.env["account.fiscal.position"].create({"name": "Reduced"})
+        self.tax.copy(
+            {
+                "name": "Reduced",
+                "amount": 5.0,
+                "fiscal_position_ids": position.ids,
+                "original_tax_ids": self.tax.ids,
+            }
+        )
+        self.account.property_account_position_id = position
+        agreement = self._create_billed(NOVEMBER, price=30.0, quantity=2.0)
+        change_day = CHANGE_DAY
+        self._change(agreement, "quantity", change_day, quantity=1.0)
+        self._change(agreement, "price", change_day, price_unit=60.0, line_ids=[])
+        rows = agreement.period_ids.filtered(lambda row: row.kind != "recurring")
+        self.assertEqual(rows.mapped("status"), ["covered", "covered"])
+
     def test_by_the_second_a_change_takes_effect_at_its_instant(self):
         plan = self._create_plan(proration_basis="second")
         agreement = self._create_billed(NOVEMBER, plan_id=plan.id)
