@@ -39,6 +39,7 @@
         "views/crm_billing_agreement_views.xml",
         "views/crm_billing_agreement_change_views.xml",
         "views/crm_billing_agreement_renewal_views.xml",
+        "wizards/crm_billing_contract_wizard_views.xml",
         "wizards/crm_billing_retention_wizard_views.xml",
         "views/crm_billing_milestone_views.xml",
         "views/crm_billing_configuration_views.xml",
@@ -65,6 +66,11 @@
         "demo/crm_lead_demo.xml",
         "demo/account_move_demo.xml",
         "demo/crm_billing_handoff_demo.xml",
+        "demo/res.partner-book.csv",
+        "demo/res.partner-book_people.csv",
+        "demo/crm_billing_plan_demo.xml",
+        "demo/crm_billing_agreement_demo.xml",
+        "demo/crm_billing_agreement_year_demo.xml",
     ],
     "assets": {
         "web.assets_backend": [

@@ -13,6 +13,7 @@ from . import crm_billing_agreement_preview
 from . import crm_billing_milestone
 from . import crm_billing_milestone_done
 from . import crm_billing_agreement_line_milestone
+from . import crm_billing_agreement_line_contract
 from . import crm_billing_agreement_retention
 from . import crm_billing_retention_release
 from . import crm_billing_readiness_rule
@@ -46,6 +47,7 @@ from . import sale_order_milestone
 from . import account_move
 from . import account_move_agreement
 from . import account_move_agreement_review
+from . import account_move_milestone
 from . import account_move_retention
 from . import account_move_exemption
 from . import account_move_checklist
@@ -61,6 +63,7 @@ from . import crm_billing_agreement_screen
 from . import crm_billing_agreement_coverage
 from . import crm_billing_agreement_line_coverage
 from . import crm_billing_period_explain
+from . import crm_billing_agreement_line_milestone_row
 from . import crm_billing_agreement_upcoming
 from . import crm_billing_rehearsal
 from . import crm_billing_rehearsal_difference
@@ -73,10 +76,14 @@ from . import crm_billing_agreement_line_usage
 from . import crm_billing_usage_measure
 from . import crm_billing_usage_late
 from . import crm_billing_change
+from . import crm_billing_change_job
 from . import crm_billing_change_plan
+from . import crm_billing_agreement_line_chain
 from . import crm_billing_change_terms
 from . import crm_billing_change_preview
 from . import crm_billing_change_apply
+from . import crm_billing_agreement_settle
+from . import crm_billing_period_credit
 from . import crm_billing_change_refund
 from . import crm_billing_agreement_renewal
 from . import crm_billing_price_revision

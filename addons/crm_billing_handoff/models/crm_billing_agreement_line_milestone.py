@@ -2,17 +2,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.fields import Command
 
 from ..billing_rules.allocation import exact, round_money
-from ..billing_rules.milestones import (
-    find_change_problem,
-    find_problem,
-    get_deposit,
-    get_recovery,
-    split_contract,
-)
+from ..billing_rules.milestones import find_problem, get_deposit, get_recovery
 from .crm_billing_agreement_due import Due
 
 RECOVERIES = [
@@ -163,7 +157,7 @@ class CrmBillingAgreementLine(models.Model):
     def _get_due_milestone(self, until, facts):
         """Override: the deposit, then what is done with its part of the deposit."""
         self.ensure_one()
-        dues, open_deposit = [], self._get_open_deposit()
+        dues, open_deposit = [], max(self._get_open_deposit(), Decimal(0))
         if self._is_deposit_due() and self.deposit_date <= until:
             deposit = self._get_planned_deposit()
             if deposit:
@@ -200,59 +194,6 @@ class CrmBillingAgreementLine(models.Model):
             days.append(self.deposit_date)
         return min(days, default=None)
 
-    def _to_due_milestone(self, milestone, amount):
-        rules = [entry._to_rule() for entry in self._get_milestones()]
-        weights = sum((rule.weight or 0 for rule in rules), Decimal(0))
-        inputs = {
-            "contract": str(self._get_contract()),
-            "fixed": str(sum((rule.fixed for rule in rules), Decimal(0))),
-            "weight": str(exact(milestone.weight)) if milestone.kind != "fixed" else "",
-            "weights": str(weights),
-        }
-        formula = "(contract − fixed amounts) × weight ÷ sum of weights"
-        if milestone.kind == "fixed":
-            formula = "fixed amount"
-        return self._to_due_event(
-            "milestone",
-            milestone.done_date,
-            amount,
-            {"rule": "S12", "formula": formula, "inputs": inputs},
-            milestone,
-        )
-
-    def _to_due_deposit(self, amount):
-        inputs = {
-            "contract": str(self._get_contract()),
-            "percent": str(exact(self.deposit_percent)),
-            "amount": str(exact(self.deposit_amount)),
-        }
-        explanation = {
-            "rule": "5.4",
-            "formula": "contract × percent ÷ 100, or the agreed amount",
-            "inputs": inputs,
-        }
-        return self._to_due_event("deposit", self.deposit_date, amount, explanation)
-
-    def _to_due_recovery(self, milestone, recovery, open_deposit, to_invoice):
-        explanation = {
-            "rule": "5.4",
-            "formula": "open deposit × milestone ÷ still to be invoiced",
-            "inputs": {
-                "open_deposit": str(open_deposit),
-                "milestone": str(exact(milestone.amount)),
-                "to_invoice": str(to_invoice),
-                "mode": self.deposit_recovery,
-            },
-        }
-        due = self._to_due_event(
-            "deposit_recovery", milestone.done_date, -recovery, explanation, milestone
-        )
-        deposit = self._get_deposit_rows()[:1]
-        if deposit:
-            due.vals["debit_id"] = deposit.id
-            due.tax_ids = tuple(deposit.move_line_id.tax_ids.ids)
-        return due
-
     def _to_due_event(self, kind, day, amount, explanation, milestone=None):
         vals = {
             "line_id": self.id,
@@ -266,17 +207,6 @@ class CrmBillingAgreementLine(models.Model):
         if milestone:
             vals |= {"milestone_id": milestone.id, "note": milestone.name}
         return Due(self, day, vals)
-
-    def _describe_row(self, row):
-        """Override to name the milestone, or what the deposit is about."""
-        kind = row.vals["kind"]
-        if kind == "milestone":
-            return self.env._("Milestone: %(name)s", name=row.vals.get("note") or "")
-        if kind == "deposit":
-            return self.env._("Deposit")
-        if kind == "deposit_recovery":
-            return self.env._("Deposit invoiced before")
-        return super()._describe_row(row)
 
     def _get_coverage_milestones(self, today):
         """Override: what is billed, what is done, and when the others are expected."""
@@ -294,55 +224,6 @@ class CrmBillingAgreementLine(models.Model):
                     )
                 )
         return cells
-
-    # === BUSINESS METHODS - CHANGE === #
-
-    def _change_contract(self, total):
-        """Change what the whole contract is worth; what is invoiced stays (5.2).
-
-        The open weighted milestones share the rest anew; where none is left, the raise
-        is a new milestone.
-
-        :param total: before tax, in the currency of the agreement
-        :return: the new milestone, if one was needed
-        :raise UserError: below what is invoiced, or what is fixed
-        """
-        self.ensure_one()
-        total = round_money(exact(total), self._get_step())
-        rules = [entry._to_rule() for entry in self._get_milestones()]
-        if problem := find_change_problem(total, rules, self._get_open_deposit()):
-            self._refuse_change(problem)
-        left = split_contract(total, rules, self._get_step())[1]
-        # The flow changes what was billed; whoever calls it has checked the rights.
-        self.sudo().write({"quantity": 1, "price_unit": float(total), "discount": 0})
-        if not left:
-            return self.env["crm.billing.milestone"]
-        last = self._get_milestones()[-1:]
-        return last.create(
-            {
-                "line_id": self.id,
-                "name": self.env._("Change of the contract"),
-                "kind": "fixed",
-                "fixed_amount": float(left),
-                "sequence": last.sequence + 1,
-                "user_id": last.user_id.id,
-            }
-        )
-
-    def _refuse_change(self, problem):
-        if problem == "over":
-            raise UserError(
-                self.env._(
-                    "The contract cannot fall below what is invoiced and its fixed "
-                    "milestones. Lower those first."
-                )
-            )
-        raise UserError(
-            self.env._(
-                "More than that is invoiced already. Make a credit note of what was "
-                "invoiced too much, then change the contract."
-            )
-        )
 
 
 class CrmBillingAgreement(models.Model):

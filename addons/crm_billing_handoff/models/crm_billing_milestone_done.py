@@ -113,8 +113,9 @@ class CrmBillingMilestone(models.Model):
         return fields.Date.context_today(self.with_context(tz=zone))
 
     def _check_not_posted(self):
-        move = self._get_bill().move_id
-        if move.state != "posted":
+        bill = self._get_bill()
+        move = bill.move_id
+        if move.state != "posted" or bill._is_taken_back():
             return
         raise RedirectWarning(
             self.env._(
@@ -133,6 +134,11 @@ class CrmBillingMilestone(models.Model):
         rows = self.period_ids.filtered(
             lambda row: row.kind in ("milestone", "deposit_recovery")
         )
+        # What a credit note has taken back stays in the ledger, free of the milestone.
+        credited = self._get_bill()._filtered_posted().move_id
+        proof = rows.filtered(lambda row: row.move_id in credited)
+        proof.milestone_id = False
+        rows -= proof
         lines, moves = rows.move_line_id, rows.move_id
         rows.unlink()
         flow = lines.with_context(billing_milestone_undone=True)
@@ -199,22 +205,18 @@ class CrmBillingMilestone(models.Model):
         self.activity_feedback([ACTIVITY_MILESTONE])
 
 
-class AccountMove(models.Model):
-    _inherit = "account.move"
+class CrmBillingPeriod(models.Model):
+    _inherit = "crm.billing.period"
 
-    def _drop_empty_sections(self):
-        """Remove the headings of drafts that stand over no line any more."""
-        headings = self.env["account.move.line"]
-        for move in self:
-            heading = headings.browse()
-            for line in move.invoice_line_ids.sorted("sequence"):
-                if line.display_type == "line_section":
-                    headings |= heading
-                    heading = line
-                elif line.display_type == "product":
-                    heading = headings.browse()
-            headings |= heading
-        headings.unlink()
+    def _is_taken_back(self):
+        """Return whether posted credit notes give the whole row back."""
+        self.ensure_one()
+        posted = self.credit_ids._filtered_posted()
+        left = self.amount + sum(posted.mapped("amount"))
+        return bool(posted) and self.currency_id.compare_amounts(left, 0) <= 0
+
+    def _filtered_posted(self):
+        return self.filtered(lambda row: row.move_id.state == "posted")
 
 
 class ResCompany(models.Model):

@@ -107,6 +107,24 @@ class TestDeposit(MilestoneCommon):
         with self.assertRaisesRegex(UserError, "credit note"):
             agreement.line_ids._change_contract(34000.0)
 
+    def test_a_reversed_milestone_owes_its_part_again(self):
+        agreement = self._start_with_deposit()
+        self._post(agreement.move_ids)
+        kickoff, design = agreement.milestone_ids[:2]
+        design.action_mark_done()
+        credit = self._post(design.move_id)._reverse_moves(
+            [{"invoice_date": "2027-03-01"}]
+        )
+        credit.action_post()
+        self.assertEqual(agreement.line_ids._get_open_deposit(), 12000)
+        self.assertFalse(design.move_id.amount_residual)
+        design.action_mark_undone()
+        for milestone in agreement.milestone_ids:
+            milestone.action_mark_done()
+        self.assertAlmostEqual(sum(agreement.period_ids.mapped("amount")), 80000)
+        self.assertEqual(kickoff.state, "invoiced")
+        self.assertEqual(agreement.line_ids._get_open_deposit(), 0)
+
     def test_a_deposit_is_a_part_of_the_contract(self):
         agreement = self._create_contract(line={"deposit_amount": 80001.0})
         with self.assertRaisesRegex(UserError, "deposit is above"):

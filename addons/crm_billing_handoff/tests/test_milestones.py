@@ -153,6 +153,22 @@ class TestMilestones(MilestoneCommon):
         )
         self.assertEqual(design.state, "invoiced")
 
+    def test_credited_it_can_be_done_again(self):
+        agreement = self._start()
+        design = agreement.milestone_ids[1]
+        design.action_mark_done()
+        first = self._post(agreement.move_ids)
+        credit = first._reverse_moves([{"invoice_date": "2027-03-01"}])
+        with self.assertRaises(RedirectWarning):
+            design.action_mark_undone()
+        credit.action_post()
+        design.with_user(self.clerk).action_mark_undone()
+        self.assertEqual(design.state, "open")
+        design.with_user(self.responsible).action_mark_done()
+        self.assertEqual(design.state, "invoiced")
+        self.assertEqual((agreement.move_ids - first - credit).amount_untaxed, 18000)
+        self.assertAlmostEqual(sum(agreement.period_ids.mapped("amount")), 18000)
+
     def test_a_deleted_draft_is_made_again(self):
         agreement = self._start()
         agreement.milestone_ids[1].action_mark_done()
@@ -288,6 +304,45 @@ class TestMilestones(MilestoneCommon):
             agreement.milestone_ids[1].with_user(self.clerk).weight = 30.0
         with self.assertRaisesRegex(UserError, "invoiced"):
             agreement.milestone_ids[1].with_user(self.clerk).unlink()
+
+    def test_a_clerk_changes_the_contract_in_a_dialog(self):
+        agreement = self._start()
+        agreement.milestone_ids[:2].action_mark_done()
+        line = agreement.line_ids.with_user(self.clerk)
+        action = line.action_open_contract_change()
+        wizard = (
+            self.env[action["res_model"]]
+            .with_user(self.clerk)
+            .with_context(**action["context"])
+            .create({})
+        )
+        self.assertEqual(wizard.total, 80000)
+        wizard.total = 74000
+        self.assertIn("28,800.00", wizard.preview)
+        wizard.action_apply()
+        self.assertEqual(agreement.milestone_ids[2].amount, 28800)
+        event = self.env["crm.billing.event"].search(
+            [("action", "=", "amended"), ("agreement_id", "=", agreement.id)]
+        )
+        self.assertRecordValues(event, [{"user_id": self.clerk.id}])
+        for user in (self.seller, self.users["accountant"]):
+            with self.subTest(user.name), self.assertRaises(AccessError):
+                agreement.line_ids.with_user(user).action_change_contract(75000)
+
+    # === WHY === #
+
+    def test_every_amount_is_explained_and_replayed(self):
+        agreement = self._start(line={"deposit_percent": 15.0})
+        for milestone in agreement.milestone_ids[:2]:
+            milestone.action_mark_done()
+        agreement.line_ids._change_contract(74000.0)
+        for milestone in agreement.milestone_ids[2:]:
+            milestone.action_mark_done()
+        self.assertEqual(len(agreement.period_ids), 9)
+        for period in agreement.period_ids:
+            with self.subTest(period.note or period.kind):
+                self.assertEqual(period.proof["verdict"], "equal")
+                self.assertTrue(period.proof["why"])
 
     # === FROM DEAL AND QUOTATION === #
 
