@@ -10,11 +10,18 @@ COLUMNS = {
         "billing_amount_invoiced": ("numeric", 0),
         "billing_amount_due": ("numeric", 0),
         "billing_as_of": ("timestamp", None),
+        "billing_next_date": ("date", None),
     },
     "account_move": {
         "is_billing_review": ("bool", False),
         "billing_retention_amount": ("numeric", 0),
         "billing_exempt_reason": ("varchar", None),
+    },
+    "sale_order_line": {
+        "billing_method": ("varchar", None),
+        "billing_plan_id": ("int4", None),
+        "billing_meter_id": ("int4", None),
+        "is_billing_taken_over": ("bool", False),
     },
 }
 

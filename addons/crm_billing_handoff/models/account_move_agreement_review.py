@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..billing_rules.allocation import exact
+from .account_move_exemption import TAKING_BACK
 
 # Core's copies of a posted invoice: no proration, no usage, no review.
 CORE_RECURRING = ("monthly", "quarterly", "yearly")
@@ -104,6 +105,8 @@ class AccountMove(models.Model):
         origin = line.billing_period_ids.debit_id.move_line_id[:1]
         if origin:
             return origin.tax_ids
+        if line.billing_kind in TAKING_BACK:
+            return None
         if line.billing_line_id:
             return self.fiscal_position_id.map_tax(line.billing_line_id.tax_ids)
         return line.sale_line_ids.tax_ids if line.sale_line_ids else None
@@ -115,5 +118,5 @@ class AccountMove(models.Model):
         """
         for line in self.invoice_line_ids.filtered("billing_line_id"):
             taxes = self._get_agreed_taxes(line)
-            if line.tax_ids != taxes:
+            if taxes is not None and line.tax_ids != taxes:
                 line.tax_ids = taxes

@@ -67,7 +67,11 @@ class AccountMove(models.Model):
         payer = self.commercial_partner_id
         order = orders[:1]
         own = self._get_own_terms()
-        position = self.env["account.fiscal.position"].with_company(self.company_id)
+        position = account.sudo()._get_billing_fiscal_position(
+            self.company_id, self.partner_shipping_id, self._get_taxing_date()
+        )
+        # An exemption comes and goes by date, whatever the quotation said.
+        is_exempt = self._is_billed_exempt()
         rows = [
             (
                 "payer",
@@ -94,8 +98,8 @@ class AccountMove(models.Model):
                 "fiscal_position",
                 _("Fiscal position"),
                 self.fiscal_position_id,
-                order.fiscal_position_id,
-                position.sudo()._get_fiscal_position(account, self.partner_shipping_id),
+                position.browse() if is_exempt else order.fiscal_position_id,
+                position,
             ),
             (
                 "po",

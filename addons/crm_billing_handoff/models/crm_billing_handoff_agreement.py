@@ -87,6 +87,7 @@ class CrmBillingHandoff(models.Model):
             if len(deal_orders) == 1 and handoff.order_id != deal_orders:
                 vals["order_id"] = deal_orders.id
             handoff.with_context(tracking_disable=True).write(vals)
+        agreements.line_ids._link_sale_milestones()
         agreements._note_origin()
         agreements.action_start()
         agreements._bill_at_once()
@@ -266,6 +267,9 @@ class SaleOrderLine(models.Model):
         }
         if method in RECURRING_METHODS:
             vals["plan_id"] = self._get_billing_plan().id
+        if method == "usage":
+            # The quantity of a quotation is an estimate: what is measured is billed.
+            vals |= {"quantity": 1, "meter_id": self.billing_meter_id.id}
         return vals
 
     def _get_downpayment_amount(self):

@@ -169,6 +169,7 @@ class CrmBillingAgreement(models.Model):
                 if vals
             ]
         )
+        lines._link_sale_milestones()
         lines._resolve_dates()
         self._log_event("amended", note=", ".join(lines.mapped("name")))
         before = self.move_ids
@@ -187,7 +188,7 @@ class SaleOrderLine(models.Model):
         """
         changes = {}
         for line in self._filtered_taken_over():
-            if line.is_downpayment or line.billing_method == "milestone":
+            if line.is_downpayment or line.billing_method in ("milestone", "usage"):
                 continue
             billed = line.billing_line_ids
             successors = billed.successor_id

@@ -360,6 +360,21 @@ class CrmLead(models.Model):
                     line=line.product_id.display_name,
                 ),
             )
+        for line in lines.filtered(
+            lambda line: line.billing_method == "usage" and not line.billing_meter_id
+        ):
+            yield (
+                "no_meter",
+                line.order_id,
+                "block",
+                "sales",
+                _("Meter"),
+                _(
+                    "%(line)s is billed by usage, but nothing says what is measured: "
+                    "choose a meter on the line or the product.",
+                    line=line.product_id.display_name,
+                ),
+            )
         if len(orders.currency_id) > 1:
             yield (
                 "currencies",

@@ -156,14 +156,20 @@ class SaleOrder(models.Model):
     def _get_billable_lines(self):
         """Return the lines that ask for money, once they are delivered if need be.
 
-        A combo is priced on its products; what was billed already counts as billable.
+        A combo is priced on its products; what was billed already counts as billable,
+        and of usage nobody knows the quantity before it is measured.
         """
         return self.order_line.filtered(
             lambda line: (
                 not line.display_type
                 and not line.is_downpayment
                 and line.product_type != "combo"
-                and (line.product_uom_qty or line.qty_delivered or line.qty_invoiced)
+                and (
+                    line.product_uom_qty
+                    or line.qty_delivered
+                    or line.qty_invoiced
+                    or line.billing_method == "usage"
+                )
             )
         )
 

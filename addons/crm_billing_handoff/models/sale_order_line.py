@@ -32,6 +32,17 @@ class SaleOrderLine(models.Model):
         help="How often it is billed; the price is for one such period. Empty: the "
         "cycle of the account, else the company's.",
     )
+    billing_meter_id = fields.Many2one(
+        "crm.billing.meter",
+        compute="_compute_billing_method",
+        store=True,
+        readonly=False,
+        precompute=True,
+        check_company=True,
+        ondelete="restrict",
+        index="btree_not_null",
+        help="What measures the usage that is billed, at the price of this line.",
+    )
     billing_start_date = fields.Date(
         help="First day of service of this line. Empty: the start of the agreement."
     )
@@ -56,9 +67,10 @@ class SaleOrderLine(models.Model):
     @api.depends("product_id")
     def _compute_billing_method(self):
         for line in self:
-            product = line.product_id
+            product = line.product_id.with_company(line.company_id)
             line.billing_method = product.billing_method
             line.billing_plan_id = product.billing_plan_id
+            line.billing_meter_id = product.billing_meter_id
 
     @api.depends("billing_line_ids.agreement_id.state")
     def _compute_is_billing_taken_over(self):

@@ -4,6 +4,8 @@ from odoo.service.model import call_kw
 from odoo.tests import new_test_user, tagged
 
 from .refusal_common import AccessCommon
+from .test_agreement_access import MATRIX as AGREEMENT_MATRIX
+from .test_agreement_access import MODEL_RIGHTS
 
 OPERATIONS = ("read", "write", "create", "unlink")
 
@@ -188,7 +190,8 @@ class TestAccessMatrix(AccessCommon):
             for name, model in self.env.registry.items()
             if model._original_module == "crm_billing_handoff" and not model._abstract
         }
-        self.assertLessEqual(ours, set(MATRIX))
+        tested = {*MATRIX, *AGREEMENT_MATRIX, *MODEL_RIGHTS}
+        self.assertLessEqual(ours, tested, "add the new models to a matrix")
 
     def test_a_salesperson_sees_only_own_rows(self):
         for model, domain in (

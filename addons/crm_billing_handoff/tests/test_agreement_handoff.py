@@ -1,13 +1,14 @@
-from datetime import date, datetime
+from datetime import date
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import tagged
 
 from .common import BillingHandoffCommon
 
-WON = datetime(2026, 3, 10, 9, 0)
+WON = fields.Datetime.to_datetime("2026-03-10 09:00:00")
 
 
 class AgreementHandoffCommon(BillingHandoffCommon):
@@ -262,6 +263,29 @@ class TestAgreementHandoff(AgreementHandoffCommon):
         self.assertEqual(deal.billing_state, "blocked")
         self.assertEqual(deal.with_user(self.seller).billing_error, "No period")
 
+    def test_usage_is_measured_not_quoted(self):
+        meter = self.env["crm.billing.meter"].create({"name": "Calls", "code": "c"})
+        calls = self._create_product(
+            name="Calls",
+            billing_method="usage",
+            billing_plan_id=self.monthly.id,
+            billing_meter_id=meter.id,
+        )
+        deal = self._create_deal()
+        order = self._create_quotation(deal, product=calls, quantity=0, price=0.25)
+        self.assertEqual(order.order_line.billing_meter_id, meter)
+        agreement = self._hand_off(deal).agreement_id
+        self.assertRecordValues(
+            agreement.line_ids,
+            [{"billing_method": "usage", "meter_id": meter.id, "unit_price": 0.25}],
+        )
+        self.assertEqual(agreement.next_invoice_date, date(2026, 4, 10))
+
+        order = self._create_quotation(self._create_deal(), product=calls)
+        order.order_line.billing_meter_id = False
+        gaps = order.opportunity_id._get_billing_gaps()[order.opportunity_id]
+        self.assertIn("no_meter", [gap["code"] for gap in gaps])
+
     def test_a_down_payment_is_deducted(self):
         deal, order = self._create_mixed_deal(confirm=True)
         wizard = self.env["sale.advance.payment.inv"].create(
@@ -463,7 +487,7 @@ class TestRestOfAgreement(AgreementHandoffCommon):
     def test_an_added_line_joins_the_agreement(self):
         self._add_line(self.hosting, 12.0)
         self.assertIn("12.00", self.deal.with_user(self.seller).billing_difference)
-        with self._at(datetime(2026, 3, 25, 9, 0)):
+        with self._at(fields.Datetime.to_datetime("2026-03-25 09:00:00")):
             for _time in range(2):
                 self.deal.with_user(self.clerk).action_bill_rest()
         line = self.agreement.line_ids.filtered(lambda line: line.price_unit == 12)

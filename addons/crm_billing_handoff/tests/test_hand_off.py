@@ -111,7 +111,10 @@ class TestHandOff(BillingHandoffCommon):
             expected_revenue=500.0, recurring_revenue=80.0, recurring_plan=plan.id
         )
         draft = self._win_and_process(deal).move_ids
-        self.assertEqual(draft.invoice_line_ids.mapped("price_unit"), [500.0, 80.0])
+        self.assertEqual(
+            sorted(draft.invoice_line_ids.mapped("price_unit")), [80.0, 500.0]
+        )
+        self.assertTrue(draft.agreement_ids)
 
     def test_a_deal_with_nothing_to_bill_is_blocked(self):
         handoff = self._win_and_process(self._create_deal())

@@ -134,7 +134,9 @@ class TestReview(BillingHandoffCommon):
         self.assertEqual(self._get_red(draft), {})
         draft.commercial_partner_id.sudo().tax_exempt = False
         draft.invalidate_recordset()
-        self.assertEqual(self._get_red(draft), {"tax": "missing"})
+        self.assertEqual(
+            self._get_red(draft), {"tax": "missing", "fiscal_position": "differs"}
+        )
 
     def test_the_second_part_of_an_order_is_compared_with_the_rest(self):
         deal = self._create_deal()
