@@ -48,15 +48,48 @@ class AccountMove(models.Model):
         good = self.filtered(
             lambda move: move not in problems and not move._needs_billing_review()
         )
-        good._post(soft=False)
+        # The event log has who posted what; one note a batch instead of one each.
+        good.with_context(mail_notrack=True)._post(soft=False)
         sent = good & to_send
-        if sent:
-            sent._generate_and_send(force_synchronous=False)
+        sent._queue_sending()
+        bodies = dict.fromkeys((good - sent).ids, self.env._("Posted by agreement."))
+        bodies |= dict.fromkeys(
+            sent.ids, self.env._("Posted and queued for sending by agreement.")
+        )
+        good._message_log_batch(bodies=bodies)
         return good
+
+    def _queue_sending(self):
+        """Hand posted invoices to core's sending job, as its batch wizard does.
+
+        The wizard would write every mail first, only to show warnings to a person, and
+        a single invoice it would send at once, in the middle of the run.
+
+        :raise UserError: the sending job is switched off
+        """
+        if not self:
+            return
+        cron = self.env.ref("account.ir_cron_account_move_send").sudo()
+        if not cron.active:
+            raise UserError(
+                self.env._(
+                    "Invoices cannot be sent: the scheduled action “%(job)s” is "
+                    "switched off. Ask an administrator to activate it.",
+                    job=cron.name,
+                )
+            )
+        self.sending_data = {
+            "author_user_id": self.env.user.id,
+            "author_partner_id": self.env.user.partner_id.id,
+        }
+        cron._trigger()
 
     def _get_sending_problems(self):
         """Return ``{draft: why}`` for drafts that must not be posted and sent yet."""
         problems = {}
+        for company, moves in self.grouped("company_id").items():
+            accounts = moves.commercial_partner_id.with_company(company)
+            accounts.mapped("invoice_sending_method")
         for move in self:
             account = move.commercial_partner_id.with_company(move.company_id)
             method = account.invoice_sending_method or "email"

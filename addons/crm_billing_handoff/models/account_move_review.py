@@ -75,10 +75,12 @@ class AccountMove(models.Model):
         reviewable._prefetch_for_review()
         usual = reviewable._get_usual_amounts()
         twins = reviewable._get_twins()
+        positions = {}
         for move in self:
             items = []
             if move in reviewable:
-                items = move._get_checklist(
+                judged = move.with_context(billing_positions=positions)
+                items = judged._get_checklist(
                     usual.get((move.commercial_partner_id, move.company_id)),
                     twins.get(move),
                 )

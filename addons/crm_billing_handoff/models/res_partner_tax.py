@@ -27,7 +27,7 @@ class ResPartner(models.Model):
 
         Rule: billing rules, 10.4.
         """
-        self.ensure_one()
+        # A form that names no account yet asks, too.
         account = self.commercial_partner_id
         expiry = account.tax_exempt_expiry
         return account.tax_exempt and (not expiry or day <= expiry)
@@ -45,7 +45,8 @@ class ResPartner(models.Model):
         account = self.commercial_partner_id
         if account._is_tax_exempt_on(day):
             return company._get_billing_exempt_position()
-        cache = {} if cache is None else cache
+        if cache is None:
+            cache = self.env.context.get("billing_positions", {})
         key = (account.id, company.id, delivery.id)
         positions = self.env["account.fiscal.position"]
         if key not in cache:
