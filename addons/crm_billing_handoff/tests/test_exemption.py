@@ -160,6 +160,13 @@ class TestExemption(MilestoneCommon):
         status = {item["code"]: item["status"] for item in checklist}
         self.assertEqual((status["tax"], status["fiscal_position"]), ("ok", "ok"))
 
+    def test_nobody_is_not_exempt(self):
+        nobody = self.env["res.partner"]
+        self.assertFalse(nobody._is_tax_exempt_on(date(2027, 1, 1)))
+        self.assertFalse(
+            nobody._get_billing_fiscal_position(self.company, nobody, date(2027, 1, 1))
+        )
+
     # === WARNING === #
 
     def _warn(self, now):
