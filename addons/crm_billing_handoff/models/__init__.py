@@ -23,6 +23,7 @@ from . import crm_billing_handoff_queue
 from . import crm_billing_handoff_draft
 from . import crm_billing_handoff_rest
 from . import crm_billing_handoff_agreement
+from . import crm_billing_handoff_difference
 from . import crm_billing_agreement_down_payment
 from . import crm_billing_agreement_run
 from . import crm_billing_agreement_wake
@@ -71,6 +72,7 @@ from . import crm_billing_price_model
 from . import crm_billing_meter
 from . import crm_billing_usage
 from . import crm_billing_usage_assign
+from . import crm_billing_usage_write
 from . import crm_billing_meter_record
 from . import crm_billing_agreement_line_usage
 from . import crm_billing_usage_measure

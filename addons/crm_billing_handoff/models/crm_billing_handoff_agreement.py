@@ -53,9 +53,18 @@ class CrmBillingHandoff(models.Model):
         return self.lead_id._get_billing_orders(self.order_id)
 
     def _get_agreement_lines(self):
-        """Return the order lines that still have to come into an agreement."""
+        """Return the order lines that still have to come into an agreement.
+
+        What an agreement has billed is left to it. If it was cancelled and all of it
+        credited, a deal that is won again is billed again.
+        """
         lines = self._get_agreement_orders()._get_billable_lines()
-        return lines - lines._filtered_taken_over()
+        taken = lines._filtered_taken_over()
+        if taken and self.agreement_id and not self.move_ids._filtered_standing():
+            taken = taken.filtered(
+                lambda line: line.billing_line_ids.agreement_id._filtered_live()
+            )
+        return lines - taken
 
     def _has_recurring_amount(self):
         """Return whether the deal recurs without any quotation."""

@@ -23,9 +23,9 @@ class CrmBillingHandoff(models.Model):
     @api.depends(
         "state",
         "lead_id.order_ids.invoice_status",
-        "agreement_id.order_id.order_line.product_uom_qty",
-        "agreement_id.order_id.order_line.price_unit",
-        "agreement_id.order_id.order_line.discount",
+        "agreement_id.line_ids.sale_line_id.product_uom_qty",
+        "agreement_id.line_ids.sale_line_id.price_unit",
+        "agreement_id.line_ids.sale_line_id.discount",
     )
     def _compute_open_order_ids(self):
         for handoff in self:
@@ -40,33 +40,6 @@ class CrmBillingHandoff(models.Model):
                 orders = orders.browse()
             handoff.open_order_ids = orders
             handoff.difference = handoff.sudo()._describe_difference(orders)
-
-    def _describe_difference(self, orders):
-        """Return in words what is not billed yet, and what the agreement bills else."""
-        parts = []
-        if orders:
-            parts.append(
-                self.env._(
-                    "Differs from what was handed over: %(amounts)s before tax is not "
-                    "billed yet.",
-                    amounts=", ".join(
-                        f"{order.name} "
-                        f"{order.currency_id.format(order._get_untaxed_to_invoice())}"
-                        for order in orders
-                    ),
-                )
-            )
-        changed = self.agreement_id.order_id.order_line._get_billing_changes()
-        if changed and self._has_live_agreement():
-            parts.append(
-                self.env._(
-                    "The order was changed after its agreement %(agreement)s: "
-                    "%(changes)s. If that is right, change the agreement as well.",
-                    agreement=self.agreement_id.name,
-                    changes="; ".join(changed.values()),
-                )
-            )
-        return " ".join(parts) or False
 
     def action_bill_rest(self):
         """Bill what is open on the orders of deals that are handed over.
@@ -145,84 +118,6 @@ class CrmBillingHandoff(models.Model):
         )
         for handoff in done.filtered("difference"):
             handoff._ask_billing(self.env._("More to bill"), handoff.difference)
-
-
-class CrmBillingAgreement(models.Model):
-    _inherit = "crm.billing.agreement"
-
-    def _take_over(self, order_lines):
-        """Bill more lines of the deal, from today or from the date on them.
-
-        :return: the drafts of what is due at once
-        """
-        self.ensure_one()
-        today = max(self._get_today(), self.start_date)
-        vals_list = [line._prepare_agreement_line() for line in order_lines]
-        lines = self.line_ids.create(
-            [
-                {
-                    **vals,
-                    "agreement_id": self.id,
-                    "start_date": vals["start_date"] or today,
-                }
-                for vals in vals_list
-                if vals
-            ]
-        )
-        lines._link_sale_milestones()
-        lines._resolve_dates()
-        self._log_event("amended", note=", ".join(lines.mapped("name")))
-        before = self.move_ids
-        self._bill_at_once()
-        return self.move_ids - before
-
-
-class SaleOrderLine(models.Model):
-    _inherit = "sale.order.line"
-
-    def _get_billing_changes(self):
-        """Return ``{line: text}`` of lines that differ from what was handed over.
-
-        A change of the agreement is no difference of the order: any of the lines that
-        ever billed it may agree with it.
-        """
-        changes = {}
-        for line in self._filtered_taken_over():
-            if line.is_downpayment or line.billing_method in ("milestone", "usage"):
-                continue
-            billed = line.billing_line_ids
-            successors = billed.successor_id
-            while successors - billed:
-                billed |= successors
-                successors = billed.successor_id
-            quantities = set(billed.mapped("quantity"))
-            if line.qty_invoiced:
-                quantities |= {line.qty_invoiced}
-            if line.product_uom_qty not in quantities or not any(
-                one.price_unit == line.price_unit and one.discount == line.discount
-                for one in billed
-            ):
-                changes[line] = self.env._(
-                    "%(product)s %(quantity)g × %(price)s less %(discount)g %%",
-                    product=line.product_id.display_name,
-                    quantity=line.product_uom_qty,
-                    price=line.currency_id.format(line.price_unit),
-                    discount=line.discount,
-                )
-        return changes
-
-    def write(self, vals):
-        """Override of `sale` to ask Billing when an agreement's order is edited."""
-        result = super().write(vals)
-        if {"product_uom_qty", "price_unit", "discount"} & set(vals):
-            taken = self.sudo()._filtered_taken_over()
-            if taken._get_billing_changes():
-                for handoff in taken.order_id.billing_handoff_id:
-                    if handoff.difference:
-                        handoff._ask_billing(
-                            self.env._("The order was changed"), handoff.difference
-                        )
-        return result
 
 
 class SaleOrder(models.Model):

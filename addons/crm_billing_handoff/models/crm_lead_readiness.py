@@ -384,7 +384,7 @@ class CrmLead(models.Model):
                 _("Two currencies"),
                 _(
                     "The orders of this deal have different currencies (%(names)s), "
-                    "but one agreement bills one currency: put them on deals of their own.",
+                    "but one agreement bills one currency: put them on different deals.",
                     names=", ".join(orders.currency_id.mapped("name")),
                 ),
             )

@@ -5,6 +5,7 @@ from . import test_agreement_access
 from . import test_agreement_handoff
 from . import test_agreement_invoicing
 from . import test_agreement_ledger
+from . import test_agreement_performance
 from . import test_audit_log
 from . import test_change_terms
 from . import test_coverage_map

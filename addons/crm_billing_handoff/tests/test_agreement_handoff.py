@@ -2,7 +2,7 @@ from datetime import date
 from unittest.mock import patch
 
 from odoo import fields
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import tagged
 
@@ -405,6 +405,20 @@ class TestOneAgreement(AgreementHandoffCommon):
         self.assertEqual(self.deal.billing_agreement_ids, self.agreement)
         self.assertEqual(len(self.deal.billing_move_ids), 1)
 
+    def test_cancelled_and_credited_it_is_billed_again(self):
+        self.deal.with_user(self.seller).stage_id = self.open_stage
+        self.deal.billing_move_ids.action_post()
+        self.deal.billing_move_ids._reverse_moves(cancel=True)
+        self.agreement.sudo().state = "cancelled"
+        self.env.flush_all()
+        self._win_and_process(self.deal)
+        second = self.handoff.agreement_id
+        self.assertNotEqual(second, self.agreement)
+        self.assertEqual(second.state, "running")
+        self.assertEqual(len(second.line_ids), 2)
+        self._win_and_process(self.deal)
+        self.assertEqual(self.deal.billing_agreement_ids, self.agreement | second)
+
     def test_an_agreement_that_waits_is_not_made_twice(self):
         deal, order = self._create_mixed_deal()
         order.billing_start_date = date(2030, 1, 1)
@@ -527,6 +541,29 @@ class TestRestOfAgreement(AgreementHandoffCommon):
         self.assertEqual(len(self.deal.billing_move_ids), 1, "no second bill")
         line.product_uom_qty = 3
         self.assertFalse(self.handoff.difference)
+
+    def test_an_edited_line_is_proposed_as_a_change(self):
+        line = self.order.order_line[1]
+        line.write({"product_uom_qty": 5, "price_unit": 33})
+        handoff = self.handoff.with_user(self.clerk)
+        self.assertTrue(handoff.can_propose_change)
+        for _time in range(2):
+            action = handoff.action_propose_change()
+        changes = self.env["crm.billing.change"].search(action["domain"])
+        self.assertRecordValues(
+            changes.sorted("change_type"),
+            [
+                {"change_type": "price", "state": "draft"},
+                {"change_type": "quantity", "state": "draft"},
+            ],
+        )
+        price, quantity = changes.sorted("change_type")
+        self.assertEqual((price.price_unit, quantity.quantity), (33, 5))
+        flat = self.agreement.line_ids.filtered(lambda one: one.plan_id)
+        self.assertEqual(changes.line_ids, flat)
+        self.assertEqual(flat.quantity, 3, "nothing changes by itself")
+        with self.assertRaises(AccessError):
+            self.handoff.with_user(self.seller).action_propose_change()
 
 
 @tagged("post_install", "-at_install")
