@@ -27,9 +27,7 @@ class CrmBillingUsage(models.Model):
     batch_id = fields.Many2one(
         "crm.billing.usage.batch", readonly=True, index="btree_not_null"
     )
-    meter_id = fields.Many2one(
-        "crm.billing.meter", readonly=True, index="btree_not_null", ondelete="restrict"
-    )
+    meter_id = fields.Many2one("crm.billing.meter", readonly=True, ondelete="restrict")
     meter_code = fields.Char(
         string="Meter as Sent", required=True, readonly=True, help="Code of the meter."
     )
@@ -48,9 +46,7 @@ class CrmBillingUsage(models.Model):
     partner_id = fields.Many2one(
         "res.partner", string="Account", index="btree_not_null", ondelete="restrict"
     )
-    agreement_id = fields.Many2one(
-        "crm.billing.agreement", index="btree_not_null", ondelete="restrict"
-    )
+    agreement_id = fields.Many2one("crm.billing.agreement", ondelete="restrict")
     line_id = fields.Many2one(
         "crm.billing.agreement.line",
         string="Agreement Line",

@@ -217,7 +217,9 @@ class CrmBillingUsage(models.Model):
                    AND usage.line_id IS DISTINCT FROM target.line_id
              RETURNING target.old_period_id
                 """,
-                self._get_target_query(self.ids),
+                self._get_target_query(
+                    SQL("crm_billing_usage"), SQL("WHERE event.id = ANY(%s)", self.ids)
+                ),
             )
         )
         self.invalidate_model(flush=False)
@@ -226,15 +228,15 @@ class CrmBillingUsage(models.Model):
         self._mark_late()
 
     @api.model
-    def _get_target_query(self, ids):
-        """Return the line of each event; several that fit are none."""
+    def _get_target_query(self, source, where):
+        """Return the line of each event of a source; several that fit are none."""
         return SQL(
             """
-            SELECT event.id, event.period_id AS old_period_id,
+            SELECT event.id, min(event.period_id) AS old_period_id,
                    CASE WHEN count(line.id) = 1 THEN min(line.id) END AS line_id,
                    CASE WHEN count(line.id) = 1 THEN min(line.agreement_id) END
                         AS agreement_id
-              FROM crm_billing_usage AS event
+              FROM %s AS event
          LEFT JOIN (crm_billing_agreement_line AS line
                     JOIN crm_billing_agreement AS agreement
                       ON agreement.id = line.agreement_id AND %s)
@@ -246,37 +248,56 @@ class CrmBillingUsage(models.Model):
                AND line.start_date <= event.usage_date
                AND COALESCE(line.end_date, 'infinity') >= event.usage_date
                AND COALESCE(agreement.end_date, 'infinity') >= event.usage_date
-             WHERE event.id = ANY(%s)
+                %s
           GROUP BY event.id
             """,
+            source,
             SERVED,
-            list(ids),
+            where,
         )
 
-    def _take_back(self):
-        """Let what is cancelled count nothing, whichever of the two came first."""
+    @api.model
+    def _take_back(self, company, keys):
+        """Let what is cancelled count nothing.
+
+        :param keys: ``(meter code, event id)`` of the cancelled events
+        """
+        if not keys:
+            return
         rows = self.env.execute_query(
             SQL(
                 """
                 UPDATE crm_billing_usage AS usage SET is_void = TRUE
-                  FROM (SELECT event.id, event.period_id
-                          FROM crm_billing_usage AS event
-                          JOIN crm_billing_usage AS cancel
-                            ON cancel.company_id = event.company_id
-                           AND cancel.meter_code = event.meter_code
-                           AND cancel.cancels_uid = event.event_uid
-                         WHERE NOT event.is_void
-                           AND (cancel.id = ANY(%(ids)s) OR event.id = ANY(%(ids)s))
-                       ) AS target
-                 WHERE usage.id = target.id
-             RETURNING target.period_id
+                 WHERE company_id = %s AND (meter_code, event_uid) IN %s
+                   AND is_void IS NOT TRUE
+             RETURNING period_id
                 """,
-                ids=self.ids,
+                company.id,
+                tuple(keys),
             )
         )
         self.invalidate_model(["is_void"], flush=False)
         billed = {period for (period,) in rows if period}
         self.env["crm.billing.period"].sudo().browse(billed)._ask_rating()
+
+    @api.model
+    def _find_taken_back(self, company, keys):
+        """Return which keys are cancelled already: the cancel may come first."""
+        if not keys:
+            return set()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT meter_code, cancels_uid FROM crm_billing_usage
+                 WHERE company_id = %s AND cancels_uid IS NOT NULL
+                   AND meter_code = ANY(%s) AND cancels_uid = ANY(%s)
+                """,
+                company.id,
+                list({code for code, _uid in keys}),
+                [uid for _code, uid in keys],
+            )
+        )
+        return set(rows)
 
     def _mark_late(self):
         """Mark what came after its period was billed, and ask to rate that again (4.8).
@@ -286,6 +307,9 @@ class CrmBillingUsage(models.Model):
         if not self.ids:
             return
         self._flush_for_sql()
+        periods = self._find_billed_periods()
+        if not periods:
+            return
         rows = self.env.execute_query(
             SQL(
                 """
@@ -299,7 +323,7 @@ class CrmBillingUsage(models.Model):
                   FROM (SELECT id, line_id, date_from, date_to,
                                explanation->'inputs'->'model' IS NOT NULL AS is_rated
                           FROM crm_billing_period
-                         WHERE kind = 'usage') AS period, crm_billing_meter AS meter
+                         WHERE id IN %s) AS period, crm_billing_meter AS meter
                  WHERE usage.id = ANY(%s) AND usage.period_id IS NULL
                    AND NOT usage.is_void
                    AND period.line_id = usage.line_id
@@ -308,12 +332,32 @@ class CrmBillingUsage(models.Model):
                    AND meter.id = usage.meter_id
              RETURNING period.id, NOT usage.is_held AND period.is_rated
                 """,
+                tuple(periods),
                 self.ids,
             )
         )
         self.invalidate_model(flush=False)
         due = {period for period, is_due in rows if is_due}
         self.env["crm.billing.period"].sudo().browse(due)._ask_rating()
+
+    def _find_billed_periods(self):
+        """Return ids of the ledger rows that could cover one of the events."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                  WITH served AS (
+                       SELECT line_id, min(usage_date) AS first_day
+                         FROM crm_billing_usage
+                        WHERE id = ANY(%s) AND line_id IS NOT NULL
+                     GROUP BY line_id)
+                SELECT period.id FROM crm_billing_period AS period
+                  JOIN served ON served.line_id = period.line_id
+                 WHERE period.kind = 'usage' AND period.date_to > served.first_day
+                """,
+                self.ids,
+            )
+        )
+        return [row_id for (row_id,) in rows]
 
     def _flush_for_sql(self):
         self.flush_model()
@@ -361,3 +405,11 @@ class CrmBillingUsage(models.Model):
         """Once a night: accounts and meters that were unknown may be known by now."""
         usage = self.sudo().with_context(active_test=False)
         usage.search([("state", "=", "unassigned")])._assign()
+        # An event and its cancel that came at the same moment did not see each other.
+        for company in self.env["res.company"].sudo().search([]):
+            domain = [("cancels_uid", "!=", False), ("company_id", "=", company.id)]
+            recent = [("received_at", ">=", "today -3d")]
+            cancels = usage.search(domain + recent)
+            usage._take_back(
+                company, {(one.meter_code, one.cancels_uid) for one in cancels}
+            )

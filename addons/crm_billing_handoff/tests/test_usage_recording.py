@@ -260,7 +260,7 @@ class TestUsageRecording(UsageCommon):
     @mute_logger("odoo.sql_db")
     def test_an_error_leaves_nothing_half_done(self):
         meters = type(self.env["crm.billing.usage"])
-        self.patch(meters, "_assign_lines", lambda self: 1 / 0)
+        self.patch(meters, "_mark_late", lambda self: 1 / 0)
         with self.assertRaises(ZeroDivisionError), self.cr.savepoint():
             self._record(self._event("e1"), self._event("e2"))
         self.assertFalse(self._find("e1"))
