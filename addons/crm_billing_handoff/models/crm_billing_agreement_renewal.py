@@ -154,7 +154,7 @@ class CrmBillingAgreement(models.Model):
             last = line._get_end() and line._get_end() - DAY
             if line.billing_method not in RENEWED_METHODS or last != self.end_date:
                 continue
-            if line._serves_no_day() or line.end_reason in ("cancel", "pause"):
+            if not line._has_service() or line.end_reason in ("cancel", "pause"):
                 continue
             vals = line.copy_data()[0]
             vals.pop("agreement_id", None)

@@ -1,15 +1,8 @@
-from collections import defaultdict
 from datetime import timedelta
-from fractions import Fraction
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import float_compare
 
-from ..billing_rules.allocation import exact, round_money
-from ..billing_rules.amendment import credit
-from .crm_billing_agreement_due import Document
-from .crm_billing_agreement_invoice import Paper
 from .crm_billing_change_plan import DAY
 
 # Days before the first invoice at full price on which the end of a discount is told.
@@ -178,7 +171,7 @@ class CrmBillingChange(models.Model):
 
     def _prepare_discount_end(self, cut):
         last_day = cut.vals.get("discount_last_day")
-        agreed = cut.line.end_date or self.agreement_id.end_date
+        agreed = cut.vals["end_date"] or self.agreement_id.end_date
         if not last_day or (agreed and last_day >= agreed):
             return []
         successor = self.new_line_ids.filtered(
@@ -286,147 +279,3 @@ class CrmBillingChange(models.Model):
                 user_id=owner.id,
             )
             change.is_announced = True
-
-
-class CrmBillingAgreement(models.Model):
-    _inherit = "crm.billing.agreement"
-
-    def action_start(self):
-        """Override to schedule the ends of the discounts that lines start with."""
-        drafts = self.filtered(lambda agreement: agreement.state == "draft")
-        result = super().action_start()
-        drafts.sudo()._schedule_discount_ends()
-        return result
-
-    def _schedule_discount_ends(self):
-        changes = self.env["crm.billing.change"]
-        changes.create(
-            [
-                {
-                    "agreement_id": line.agreement_id.id,
-                    "change_type": "discount",
-                    "line_ids": [fields.Command.set(line.ids)],
-                    "date": line.discount_last_day + DAY,
-                    "discount": 0.0,
-                    "state": "scheduled",
-                }
-                for line in self.line_ids
-                if line.discount_last_day and line.discount and line._is_recurring()
-            ]
-        )
-
-    def _withdraw_changes_after(self, day):
-        """Withdraw what was scheduled for days without service."""
-        self.change_ids.filtered(
-            lambda change: change.state == "scheduled" and change.date > day
-        ).state = "cancelled"
-
-    def _expects_any_invoice(self):
-        """Return whether something else will be billed that rows can ride on."""
-        self.ensure_one()
-        facts = self.line_ids._read_coverage()
-        return any(line._get_next_date(facts) for line in self.line_ids)
-
-    def _settle_now(self, rows=None, day=None):
-        """Invoice ledger rows that wait, on their own invoice or credit note (S8).
-
-        What is negative in sum is one credit note, if it credits one invoice.
-
-        :param rows: default: all rows of the agreement that wait
-        :param day: local date of the change; the document is dated then or today
-        :return: the drafts, posted where the agreement says so
-        :raise UserError: what is credited is still a draft
-        """
-        self.ensure_one()
-        if rows is None:
-            rows = self._get_pending_periods().get(self, self.period_ids.browse())
-        self._check_origins_posted(rows)
-        today = self._get_today()
-        papers = self._plan_settlement(rows, max(day or today, today), today)
-        moves = self._make_papers(papers)
-        moves._follow_invoice_mode()
-        return moves
-
-    def _plan_settlement(self, rows, day, today):
-        cache = defaultdict(dict)
-        dues = [row._to_due() for row in rows]
-        document = Document(self, day, sorted(dues, key=self._get_row_order))
-        origins = rows.debit_id.move_id
-        if sum(due.amount for due in dues) < 0 and len(origins) == 1:
-            header = self._prepare_credit_note(origins, day, cache)
-            return [Paper(header, [document], is_refund=True)]
-        return [paper for _key, paper in self._to_papers(document, day, cache)]
-
-    def _check_origins_posted(self, rows):
-        drafts = rows.debit_id.move_id.filtered(lambda move: move.state != "posted")
-        if drafts:
-            raise UserError(
-                self.env._(
-                    "%(draft)s, which bills these days, is still a draft. Post it "
-                    "first, or delete it: then only what is used is billed.",
-                    draft=", ".join(drafts.mapped("display_name")),
-                )
-            )
-
-
-class CrmBillingPeriod(models.Model):
-    """Credits follow the debit that they take back, until both are on paper."""
-
-    _inherit = "crm.billing.period"
-
-    def write(self, vals):
-        """Override: a draft was edited before it was posted, its credits follow."""
-        result = super().write(vals)
-        if "amount" in vals:
-            self._follow_debit()
-        return result
-
-    def _follow_debit(self):
-        for row in self.credit_ids:
-            if not row.change_id or row.move_line_id or row.kind != "credit":
-                continue
-            debit, line = row.debit_id, row.line_id
-            others = [other for other in debit.credit_ids if other.id < row.id]
-            before = -sum(exact(other.amount) for other in others)
-            amount = -credit(
-                exact(debit.amount),
-                line._get_debited_factor(debit),
-                Fraction(row.factor),
-                line._get_step(),
-                round_money(before or 0, line._get_step()),
-                sum((Fraction(other.factor or 0) for other in others), Fraction(0)),
-            )
-            rounding = row.currency_id.rounding
-            if float_compare(row.amount, float(amount), precision_rounding=rounding):
-                row.amount = float(amount)
-                row.is_covered = False
-
-    def unlink(self):
-        """Override: what took back a deleted draft goes with it.
-
-        The lines that go on are due again as a whole then, each at its own terms.
-        """
-        credits = self.credit_ids
-        if not credits:
-            return super().unlink()
-        printed = credits.move_line_id.move_id
-        if printed:
-            raise UserError(
-                self.env._(
-                    "%(moves)s credit what this draft bills. Delete them first, or "
-                    "post the draft.",
-                    moves=", ".join(printed.mapped("display_name")),
-                )
-            )
-        charges = self.search(
-            [
-                ("change_id", "in", credits.change_id.ids),
-                ("kind", "=", "charge"),
-                ("move_line_id", "=", False),
-                ("line_id.agreement_id", "in", self.agreement_id.ids),
-                ("date_to", "<=", max(self.mapped("date_to"))),
-            ]
-        )
-        credits.unlink()
-        charges.unlink()
-        return super().unlink()

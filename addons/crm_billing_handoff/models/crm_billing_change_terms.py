@@ -276,7 +276,8 @@ class CrmBillingChange(models.Model):
         last_days = [agreement.start_date]
         for line in sorted(chains, key=lambda line: line.id):
             last_days.append(self._plan_cancel_of(plan, line))
-        if not plan.cuts and not plan.rows:
+        renews = agreement.renewal_policy != "none" and not agreement.cancel_date
+        if not plan.cuts and not plan.rows and not (renews and not self.line_ids):
             raise UserError(
                 self.env._(
                     "%(agreement)s ends by then anyway, and everything after its last "
@@ -296,7 +297,7 @@ class CrmBillingChange(models.Model):
         for segment in chain:
             end = segment._get_end()
             start = segment.start_date
-            if (end and end <= day) or segment._serves_no_day():
+            if (end and end <= day) or not segment._has_service():
                 continue
             plan.cuts.append(Cut(segment, max(day, start), "cancel"))
         if self.policy in ("credit", "refund") and line._is_recurring():
