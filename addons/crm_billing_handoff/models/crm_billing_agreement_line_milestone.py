@@ -208,23 +208,6 @@ class CrmBillingAgreementLine(models.Model):
             vals |= {"milestone_id": milestone.id, "note": milestone.name}
         return Due(self, day, vals)
 
-    def _get_coverage_milestones(self, today):
-        """Override: what is billed, what is done, and when the others are expected."""
-        cells = []
-        for milestone in self._get_milestones():
-            rows = milestone._get_bill()
-            if rows:
-                cells.append(rows._to_coverage_cell())
-            elif milestone.done_date:
-                cells.append(self._get_coverage_open(milestone.done_date, today))
-            elif milestone.expected_date:
-                cells.append(
-                    self._get_coverage_open(
-                        milestone.expected_date, today, is_due=False
-                    )
-                )
-        return cells
-
 
 class CrmBillingAgreement(models.Model):
     _inherit = "crm.billing.agreement"

@@ -30,7 +30,7 @@ class TestExemption(MilestoneCommon):
         self._create_agreement(price_unit=100.0)
         taxes = []
         for day in (date(2027, 1, 1), date(2027, 2, 1), date(2027, 3, 1)):
-            with freeze_time(datetime(day.year, day.month, day.day, 12)):
+            with freeze_time(f"{day} 12:00:00"):
                 taxes.append(self._run(day).amount_tax)
         self.assertEqual(taxes, [0, 0, 10])
 

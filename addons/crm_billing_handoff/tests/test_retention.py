@@ -103,6 +103,50 @@ class TestRetention(MilestoneCommon):
         )
         self.assertEqual(move.invoice_date_due, date(2027, 3, 31))
 
+    def test_with_an_early_payment_discount(self):
+        self.account.property_payment_term_id = self.env["account.payment.term"].create(
+            {
+                "name": "2/10 net 30",
+                "early_discount": True,
+                "discount_percentage": 2.0,
+                "discount_days": 10,
+                "early_pay_discount_computation": "included",
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": 100.0, "nb_days": 30}
+                    ),
+                ],
+            }
+        )
+        move = self._bill()
+        self.assertEqual(
+            self._get_instalments(move),
+            [(date(2027, 3, 31), 20880, False), (NEVER_DUE, 900, True)],
+        )
+        due = move.line_ids.filtered("discount_date")
+        self.assertAlmostEqual(due.discount_amount_currency, 20462.4)
+
+    def test_prices_with_tax_included(self):
+        self.tax.price_include_override = "tax_included"
+        move = self._bill("gross")
+        self.assertEqual(
+            (move.amount_total, move.billing_retention_amount), (18000, 900)
+        )
+
+    def test_terms_are_printed_without_a_date_for_the_retention(self):
+        self.account.property_payment_term_id.display_on_invoice = True
+        move = self._bill()
+        self.assertEqual(
+            [row["amount"] for row in move.payment_term_details], [20880, 900]
+        )
+        html = (
+            self.env["ir.actions.report"]
+            ._render_qweb_html("account.report_invoice", move.ids)[0]
+            .decode()
+        )
+        self.assertNotIn("2999", html)
+        self.assertIn("due only after its release", html)
+
     def test_an_edited_draft_retains_of_its_new_value(self):
         move = self._bill(post=False)
         move.invoice_line_ids.price_unit = 10000.0
@@ -313,6 +357,7 @@ class TestRetention(MilestoneCommon):
         credit = move._reverse_moves([{"invoice_date": "2027-03-01"}], cancel=True)
         self.assertFalse(credit.billing_retention_amount)
         self.assertFalse(credit.line_ids.filtered("billing_is_retention"))
+        self.assertNotIn(NEVER_DUE, credit.line_ids.mapped("date_maturity"))
         self.assertEqual(move.payment_state, "reversed")
         self.assertFalse(move.amount_residual)
 
