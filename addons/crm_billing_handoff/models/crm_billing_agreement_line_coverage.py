@@ -36,7 +36,7 @@ class CrmBillingAgreementLine(models.Model):
         last = self[-1]
         strip = {
             "key": self[0].id,
-            "name": (last.name or "").split("\n")[0],
+            "name": last._get_short_name(),
             "cadence": last._get_cadence_text(),
             "earlier": 0,
             "ended": "",
@@ -56,12 +56,34 @@ class CrmBillingAgreementLine(models.Model):
         strip["cells"] = [
             self._prepare_cell(cell, name, rows, today) for cell, name in events
         ]
-        strip["missing"] = sum(
+        for cell in strip["cells"][:1]:
+            year = cell["date_from"][:4]
+            cell["year"] = year if year != cell["label"] else ""
+        shown = sum(
             segment["status"] == "missing"
             for cell in strip["cells"]
             for segment in cell["segments"]
         )
+        strip["hidden_missing"] = 0
+        if strip["earlier"]:
+            strip["hidden_missing"] = self._count_missing(today) - shown
+        strip["missing"] = shown + strip["hidden_missing"]
         return strip
+
+    def _count_missing(self, today):
+        """Return how many parts are due since before today, as the engine sees it."""
+        facts = self._read_coverage()
+        return sum(
+            line._get_billing_date(part) < today
+            for line in self
+            for part in line._get_due_parts(today, facts)
+        )
+
+    def _get_short_name(self):
+        """Return the first line of the description, without the product's code."""
+        self.ensure_one()
+        name, code = (self.name or "").split("\n")[0], self.product_id.default_code
+        return name.removeprefix(f"[{code}] ") if code else name
 
     def _get_cadence_text(self):
         """Return how often and when the line is billed, in words."""
@@ -320,7 +342,7 @@ class CrmBillingPeriod(models.Model):
             self.date_from,
             self.date_to,
             Decimal(str(self.amount)),
-            Decimal(str(-sum(self.credit_ids.mapped("amount")))),
+            Decimal(str(self.credited)),
             self.status,
         )
 

@@ -29,10 +29,12 @@ class CrmBillingPeriod(models.Model):
             after = period.date_to
             period.last_day = after and after - timedelta(days=1)
 
-    @api.depends("credit_ids.amount")
+    @api.depends("credit_ids.amount", "credit_ids.kind")
     def _compute_credited(self):
+        """Sum the credits; what comes back of a deposit is no credit."""
         for period in self:
-            period.credited = -sum(period.credit_ids.mapped("amount"))
+            credits = period.credit_ids.filtered(lambda row: row.kind == "credit")
+            period.credited = -sum(credits.mapped("amount"))
 
     @api.depends("line_id.name")
     def _compute_line_name(self):

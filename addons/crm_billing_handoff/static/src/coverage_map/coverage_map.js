@@ -1,4 +1,11 @@
-import {Component, onWillStart, onWillUpdateProps, useState} from "@odoo/owl";
+import {
+    Component,
+    onWillStart,
+    onWillUpdateProps,
+    useEffect,
+    useRef,
+    useState,
+} from "@odoo/owl";
 import {registry} from "@web/core/registry";
 import {_t} from "@web/core/l10n/translation";
 import {usePopover} from "@web/core/popover/popover_hook";
@@ -65,6 +72,11 @@ export class BillingCoverageMap extends Component {
         });
         this.state = useState({map: null, past: 24});
         this.signs = SIGNS;
+        this.root = useRef("root");
+        useEffect(
+            () => this.showToday(),
+            () => [this.state.map]
+        );
         onWillStart(() => this.load(this.props.record));
         onWillUpdateProps(({record}) => this.load(record));
     }
@@ -76,6 +88,14 @@ export class BillingCoverageMap extends Component {
                   this.state.past,
               ])
             : null;
+    }
+
+    /** Long strips start where today is, not a year ago. */
+    showToday() {
+        for (const cell of this.root.el.querySelectorAll(".o_billing_cell_today")) {
+            const strip = cell.parentElement;
+            strip.scrollLeft = cell.offsetLeft - strip.offsetLeft - strip.offsetWidth * 0.7;
+        }
     }
 
     get strips() {
