@@ -1,4 +1,4 @@
-"""Every scenario of ``tests/scenarios`` through real Odoo, as ``setup/play`` does it."""
+"""Every scenario of ``tests/scenarios``, played as ``setup/play`` does."""
 
 import os
 from pathlib import Path

@@ -19,6 +19,7 @@ def build(cast):
             "refused_events": [position for position, _text in cast.refused],
             "refusals": [message for _position, message in cast.refused],
             "notes": cast.get_notes(env),
+            "differences": cast.reviewed,
             "billing_errors": [
                 agreement.billing_error
                 for agreement in cast.get_agreements(env)

@@ -12,8 +12,8 @@ def play_run(cast, event):
     before = _find_documents(cast)
     with cast.stage.at(cast.now, person=False) as env:
         env["crm.billing.agreement"]._cron_invoice_due(now=naive(cast.now))
-    _post_drafts(cast)
     cast.made_per_run.append(len(_find_documents(cast)) - len(before))
+    _post_drafts(cast)
 
 
 def play_payment(cast, event):
@@ -64,14 +64,22 @@ def play_usage(cast, event):
 def play_tax_rate(cast, event):
     """The account's tax changes from now on."""
     with cast.stage.at(cast.now, person=False) as env:
-        cast.stage.set_tax(env, event.get("tax_rate", event.get("rate")))
+        cast.stage.set_tax(env, _read_one(event, "tax_rate", "rate", "to"))
 
 
 def play_list_price(cast, event):
     """The price list changes; what was agreed does not."""
     with cast.stage.at(cast.now, person=False) as env:
-        for line in cast.find_lines(env, event):
-            line.product_id.list_price = to_float(event["price"], "price")
+        price = to_float(_read_one(event, "price", "list_price", "to"), "price")
+        cast.find_lines(env, event).product_id.list_price = price
+
+
+def _read_one(event, *names):
+    """Return the value of an event that has only one, whatever it is called."""
+    for name in names:
+        if event.get(name) is not None:
+            return event[name]
+    raise ValueError(f"{event['type']} has no {names[0]}")
 
 
 def play_move_invoice_date(cast, event):
@@ -160,14 +168,20 @@ def play_change_interval(cast, event):
 
 
 def play_cancel(cast, event):
-    """A person cancels; ``last_day`` counts unless the period decides."""
-    with cast.stage.at(cast.now) as env:
-        policy = event.get("policy") or "end_of_period"
-        named = cast.find_lines(env, event) if event.get("line") else None
-        values = {"policy": policy}
-        if policy != "end_of_period" and event.get("last_day"):
-            values["date"] = cast.stage.to_date(event["last_day"])
-        _apply(cast, env, event, "cancel", named, values)
+    """A person cancels; ``last_day`` counts unless the period decides.
+
+    Where no agreement is named, the customer leaves: all of them end.
+    """
+    policy = event.get("policy") or "end_of_period"
+    values = {"policy": policy}
+    if policy != "end_of_period" and event.get("last_day"):
+        values["date"] = cast.stage.to_date(event["last_day"])
+    named = event.get("agreement") or event.get("line")
+    for agreement in [None] if named else cast.agreements:
+        which = event if named else {**event, "agreement": agreement}
+        with cast.stage.at(cast.now) as env:
+            lines = cast.find_lines(env, which) if event.get("line") else None
+            _apply(cast, env, which, "cancel", lines, values)
     _post_drafts(cast)
 
 
@@ -215,8 +229,21 @@ def _find_open_invoices(env, account):
 
 
 def _post_drafts(cast):
-    """Post every draft, as a person who has nothing to object."""
+    """Review and post every draft, as a person who has nothing to object."""
     with cast.stage.at(cast.now) as env:
         drafts = cast.find_moves(env).filtered(lambda move: move.state == "draft")
         for draft in drafts.sorted("id"):
+            if draft.is_billing_review and draft.billing_difference_count:
+                cast.reviewed += _get_differences(draft)
+                draft.billing_review_note = "As the story tells it"
+                draft.action_billing_review()
             draft.action_post()
+
+
+def _get_differences(draft):
+    """Return what the review marks red."""
+    return [
+        f"{item['name']}: {item['draft']} ({item['account'] or item['quotation']})"
+        for item in draft.billing_checklist
+        if item["status"] != "ok"
+    ]

@@ -59,9 +59,6 @@ def _use(stage, line_id, day, case):
     quantities = case.get("events")
     if quantities is None:
         quantities = [case.get("quantity") or "0"]
-    quantities = [
-        item["quantity"] if isinstance(item, dict) else item for item in quantities
-    ]
     at = stage.to_instant(day)
     with stage.at(at) as env:
         line = env["crm.billing.agreement.line"].browse(line_id)
@@ -100,7 +97,7 @@ def _read(stage, agreement):
         "line_taxes": [text(tax, digits) for tax in taxes],
     }
     if inputs.get("floored"):
-        result["warning"] = "below 0, counted as 0"
+        result["warning"] = True
     return result
 
 

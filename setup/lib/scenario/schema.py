@@ -45,8 +45,8 @@ EVENTS = {
     "cancel": {**WHERE, "last_day": None, "policy": None},
     "payment": {"type", "at", "amount"},
     "usage": {**WHERE, "quantity": None, "id": None},
-    "tax_rate": {"type", "at", "tax_rate", "rate"},
-    "list_price": {**WHERE, "price": None},
+    "tax_rate": {"type", "at", "tax_rate", "rate", "to"},
+    "list_price": {**WHERE, "price": None, "list_price": None, "to": None},
     "move_invoice_date": {**WHERE, "period_start": None, "to": None},
 }
 TIMELINE = {

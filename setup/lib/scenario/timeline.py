@@ -42,6 +42,7 @@ class Cast:
         self.lines = {}  # (agreement, line): id of the first line in Odoo
         self.products = {}  # the same: position of its product
         self.refused = []
+        self.reviewed = []  # what the review of drafts marked red
         self.made_per_run = []
         self.notes = []  # (position of the event, id of the ledger row)
         self.changes = {}  # id of the change: position of its event
