@@ -165,17 +165,19 @@ class CrmBillingChange(models.Model):
 
     def _plan_terms(self, plan):
         """New price, quantity, product, discount or interval from the day on (S7)."""
-        for line in self._get_chosen_lines():
-            terms = self._get_new_terms(line)
-            day = self._get_effective_day(line)
-            if not line._is_in_service(day):
+        for chosen in self._get_chosen_lines():
+            day = self._get_effective_day(chosen)
+            # A change that waits for the next period may have replaced it by then.
+            line = chosen._get_chain().filtered(lambda line: line._is_in_service(day))
+            if not line:
                 raise UserError(
                     self.env._(
                         "%(line)s ends before its next period: nothing is left to "
                         "change. Choose another day or credit at once.",
-                        line=line.name,
+                        line=chosen.name,
                     )
                 )
+            terms = self._get_new_terms(line)
             tail = [line, *line._get_successors()]
             if self.change_type == "interval" and len(tail) > 1:
                 raise UserError(

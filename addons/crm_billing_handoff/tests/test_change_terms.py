@@ -240,6 +240,35 @@ class TestChangeTerms(ChangeCommon):
         self.assertEqual(self._get_printed(self._bill(DECEMBER)), [("recurring", 60)])
         self.assertTrue(line.end_date)
 
+    def test_not_prorated_the_second_change_of_a_period_meets_the_first(self):
+        plan = self._create_plan(proration_timing="none")
+        agreement = self._create_billed(NOVEMBER, plan_id=plan.id)
+        self._change(agreement, "price", CHANGE_DAY, price_unit=100.0)
+        self._change(agreement, "quantity", CHANGE_DAY, quantity=2.0)
+        self.assertEqual(
+            self._get_printed(self._bill(DECEMBER)), [("recurring", 200.0)]
+        )
+        self.assertEqual(self._get_rows(agreement, "credit", "charge"), [])
+
+    def test_usage_prices_change_twice_before_the_next_period(self):
+        plan = self._create_plan(timing="arrears")
+        with self._on(NOVEMBER):
+            meter = self.env["crm.billing.meter"].create(
+                {"name": "Calls", "code": "calls", "unit_price": 1.0}
+            )
+            agreement = self._create_agreement(
+                start_date=NOVEMBER,
+                plan_id=plan.id,
+                billing_method="usage",
+                meter_id=meter.id,
+            )
+        self._change(agreement, "price", CHANGE_DAY, price_unit=2.0)
+        self._change(agreement, "price", CHANGE_DAY, price_unit=3.0)
+        serving = agreement.line_ids.filtered(
+            lambda line: line._is_in_service(DECEMBER)
+        )
+        self.assertEqual(serving.mapped("unit_price"), [3.0])
+
     def test_net_zero_is_seen_under_a_fiscal_position(self):
         position = self.env["account.fiscal.position"].create({"name": "Reduced"})
         self.tax.copy(
