@@ -255,7 +255,9 @@ class AccountMove(models.Model):
         [(total,)] = self.sudo()._read_group(
             [
                 "|",
+                "|",
                 ("commercial_partner_id", "=", account.id),
+                ("agreement_ids.partner_id", "=", account.id),
                 ("opportunity_ids.partner_id.commercial_partner_id", "=", account.id),
                 ("company_id", "=", company.id),
                 ("move_type", "in", ("out_invoice", "out_refund")),

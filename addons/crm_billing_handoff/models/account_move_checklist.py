@@ -124,7 +124,9 @@ class AccountMove(models.Model):
                 "draft": self._format_term(draft),
                 "quotation": self._format_term(quoted),
                 "account": self._format_term(given),
-                "source": self._format_source(source_of(term)),
+                "source": self._format_source(
+                    "agreement" if draft and own.get(code) == draft else source_of(term)
+                ),
             }
 
     def _get_own_terms(self):
@@ -206,6 +208,8 @@ class AccountMove(models.Model):
             "missing": _("an agreed discount is missing"),
         }
         money = self.currency_id
+        source = "quotation" if orders else "deal"
+        source = self._format_source("agreement" if self.agreement_ids else source)
         yield {
             "code": "amount",
             "name": _("Amount before tax"),
@@ -215,7 +219,7 @@ class AccountMove(models.Model):
             if agreed is None
             else format_amount(self.env, float(agreed), money),
             "account": remarks.get(verdicts["amount"], ""),
-            "source": self._format_source("quotation" if orders else "deal"),
+            "source": source,
         }
         yield {
             "code": "discount",
@@ -226,7 +230,7 @@ class AccountMove(models.Model):
             if amounts.agreed_discount is None
             else f"{float(amounts.agreed_discount):g} %",
             "account": remarks.get(verdicts["discount"], ""),
-            "source": self._format_source("quotation" if orders else "deal"),
+            "source": source,
         }
 
     def _to_draft_currency(self, amount):
@@ -303,6 +307,7 @@ class AccountMove(models.Model):
             "account": self.env._("account"),
             "manual": self.env._("by hand"),
             "deal": self.env._("deal"),
+            "agreement": self.env._("agreement"),
         }
         return labels.get(source, "")
 

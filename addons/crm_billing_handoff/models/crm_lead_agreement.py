@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from .product_template import RECURRING_METHODS
+
 
 class CrmLead(models.Model):
     """The agreements that bill a deal, and when the next invoice comes."""
@@ -61,6 +63,83 @@ class CrmLead(models.Model):
             return {"blocked"}
         has_moves = self.billing_move_ids._filtered_standing()
         return {"waiting"} if live and not has_moves else set()
+
+    # === BUSINESS METHODS - READINESS === #
+
+    def _find_product_obstacles(self, subject):
+        """An agreement without quotation needs the company's default products."""
+        _ = self.env._
+        lead, company = subject.lead, subject.company
+        if not lead.recurring_revenue or not lead.recurring_plan:
+            return
+        if not company.billing_recurring_product_id or (
+            lead.expected_revenue and not company.billing_product_id
+        ):
+            yield (
+                "no_product",
+                company,
+                "block",
+                "billing",
+                _("Product"),
+                _(
+                    "Recurring revenue without a quotation is billed with the default "
+                    "products of the company: choose them in the settings."
+                ),
+            )
+
+    def _find_agreement_obstacles(self, subject):
+        """B2: what one agreement for all orders of the deal needs."""
+        _ = self.env._
+        orders = subject.orders
+        lines = orders._get_billable_lines()._filtered_for_agreement()
+        if not lines:
+            return
+        for line in lines.filtered(
+            lambda line: (
+                line.billing_method in RECURRING_METHODS
+                and not line._get_billing_plan()
+            )
+        ):
+            yield (
+                "no_plan",
+                line.order_id,
+                "block",
+                "sales",
+                _("Billing cycle"),
+                _(
+                    "%(line)s recurs, but nothing says how often: choose a billing "
+                    "plan on the line, the product, the account or the company.",
+                    line=line.product_id.display_name,
+                ),
+            )
+        for line in lines.filtered(
+            lambda line: line.billing_method == "usage" and not line.billing_meter_id
+        ):
+            yield (
+                "no_meter",
+                line.order_id,
+                "block",
+                "sales",
+                _("Meter"),
+                _(
+                    "%(line)s is billed by usage, but nothing says what is measured: "
+                    "choose a meter on the line or the product.",
+                    line=line.product_id.display_name,
+                ),
+            )
+        if len(orders.currency_id) > 1:
+            yield (
+                "currencies",
+                orders[:1],
+                "block",
+                "sales",
+                _("Two currencies"),
+                _(
+                    "The orders of this deal have different currencies (%(names)s), "
+                    "but one agreement bills one currency: use a deal for each.",
+                    names=", ".join(orders.currency_id.mapped("name")),
+                ),
+            )
 
 
 class CrmBillingAgreement(models.Model):

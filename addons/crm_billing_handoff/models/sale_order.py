@@ -285,6 +285,18 @@ class SaleOrder(models.Model):
                 )
             )
 
+    def _check_no_agreement(self):
+        """Refuse down payments on what an agreement bills already."""
+        live = self.sudo().billing_agreement_ids._filtered_live()
+        if live:
+            raise UserError(
+                self.env._(
+                    "%(agreements)s bills this order: a down payment would not be "
+                    "deducted. Make a one-off invoice from the deal instead.",
+                    agreements=", ".join(live.mapped("name")),
+                )
+            )
+
     def _prepare_invoice(self):
         """Override of `sale` to link the invoice to the deal and follow the account."""
         vals = super()._prepare_invoice()

@@ -6,6 +6,7 @@ from . import test_agreement_handoff
 from . import test_agreement_invoicing
 from . import test_agreement_ledger
 from . import test_agreement_performance
+from . import test_agreement_review
 from . import test_audit_log
 from . import test_change_terms
 from . import test_coverage_map
@@ -18,8 +19,10 @@ from . import test_hand_off
 from . import test_holes
 from . import test_machine_fields
 from . import test_meter
+from . import test_milestone_forms
 from . import test_milestones
 from . import test_multi_company
+from . import test_one_agreement
 from . import test_one_bill
 from . import test_orders
 from . import test_performance

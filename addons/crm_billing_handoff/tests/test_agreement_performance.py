@@ -1,7 +1,7 @@
 from odoo.fields import Command
 from odoo.tests import tagged
 
-from .test_agreement_handoff import AgreementHandoffCommon
+from .agreement_handoff_common import AgreementHandoffCommon
 
 FEW, MANY = 5, 20  # the difference leaves out what does not grow with the number
 
