@@ -14,9 +14,21 @@ from .paths import LOGS
 
 
 class Server:
-    """Odoo serving one database; ``url`` answers inside the ``with`` block."""
+    """Odoo serving one database; ``url`` answers inside the ``with`` block.
 
-    def __init__(self, database, port=None, http=True, cron_threads=1, patience=120):
+    With ``workers`` each worker, those for scheduled actions included, is a process of
+    its own, under Odoo's limits for CPU time, time and memory.
+    """
+
+    def __init__(
+        self,
+        database,
+        port=None,
+        http=True,
+        cron_threads=1,
+        workers=0,
+        patience=120,
+    ):
         self.database = database
         self.port = port or environment.free_port()
         self.url = f"http://localhost:{self.port}" if http else None
@@ -24,7 +36,7 @@ class Server:
         self._patience = patience
         self._command = [
             *databases.odoo(),
-            *("-d", database, f"--db-filter=^{database}$", "--workers=0"),
+            *("-d", database, f"--db-filter=^{database}$", f"--workers={workers}"),
             f"--max-cron-threads={cron_threads}",
             *([f"--http-port={self.port}"] if http else ["--no-http"]),
         ]

@@ -6,13 +6,16 @@ import psycopg2
 from odoo import api, fields, models
 from odoo.exceptions import LockError, UserError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, split_every
 
 from .crm_billing_handoff_job import LOCK_PATIENCE
 
 _logger = logging.getLogger(__name__)
 
 CHUNK_SIZE = 100
+ONE_DAY = datetime.timedelta(days=1)
+# After it, what another lane or a person held is looked at again.
+HELD_PATIENCE = datetime.timedelta(minutes=1)
 # Rows of ir.cron on the same method: one row never runs twice at once.
 LANES = ("ir_cron_invoice_agreements", "ir_cron_invoice_agreements_2")
 
@@ -44,8 +47,8 @@ class CrmBillingAgreement(models.Model):
         """Invoice what is due at ``now``, each account on its own date.
 
         One commit a chunk. Several lanes share the work: each claims whole payers that
-        nobody else holds. A lost race (a serialization failure) is nobody's fault:
-        roll back and leave it to the next run.
+        nobody else holds. What somebody holds is looked at again in a minute. A lost
+        race (a serialization failure) is nobody's fault: roll back, and try again.
 
         :param now: instant (naive UTC), the clock by default
         """
@@ -55,14 +58,21 @@ class CrmBillingAgreement(models.Model):
         domain = self._get_due_domain(now)
         commit_progress = self.env["ir.cron"]._commit_progress
         commit_progress(remaining=self.search_count(domain))
-        busy = self.browse()
+        busy = billed = self.browse()
         try:
-            while chunk := self._claim_due(domain, chunk_size, busy):
-                left = chunk._invoice_due_or_bisect(now)
-                # What is still due after it was billed waits for the next run.
-                busy |= left | chunk.filtered_domain(domain)
-                if not commit_progress(len(chunk)):
+            while True:
+                chunk, held = self._claim_due(domain, chunk_size, busy | billed)
+                if not chunk | held:
                     break
+                left = chunk._invoice_due_or_bisect(now)
+                busy |= held | left
+                # What is still due after it was billed waits for the next run.
+                billed |= (chunk - left).filtered_domain(domain)
+                if not commit_progress(len(chunk)):
+                    return
+            if self.search_count(domain & Domain("id", "not in", billed.ids), limit=1):
+                self._trigger_run(at=fields.Datetime.now() + HELD_PATIENCE)
+            commit_progress(remaining=0)
         except psycopg2.OperationalError:
             _logger.info("Agreements changed while invoiced, trying again later")
             self.env.cr.rollback()
@@ -73,19 +83,26 @@ class CrmBillingAgreement(models.Model):
         """Lock the next due agreements, whole payers at a time, waiting for nobody.
 
         Two lanes never split a payer: consolidated invoices stay whole.
+
+        :return: ``(ours, what a person holds)``
         """
-        self.env.cr.execute(
-            SQL("SELECT set_config('lock_timeout', %s, true)", LOCK_PATIENCE)
-        )
-        found = self.search(
-            domain & Domain("id", "not in", busy.ids),
-            limit=20 * limit,
-            order="payer_id, next_run_at, id",
-        )
-        claimed = self._claim_payers(found.grouped("payer_id"), limit)
-        return claimed.try_lock_for_update(allow_referencing=True).filtered_domain(
-            domain
-        )
+        free = domain & Domain("id", "not in", busy.ids)
+        order = "payer_id.id, next_run_at, id"
+        while groups := self.search(free, limit=20 * limit, order=order).grouped(
+            "payer_id"
+        ):
+            # What the other lane billed by now is seen: the locks begin a transaction.
+            self.env.cr.commit()
+            payers = self._claim_payers(groups, limit)
+            self.env.cr.execute(
+                SQL("SELECT set_config('lock_timeout', %s, true)", LOCK_PATIENCE)
+            )
+            payer_ids = [payer.id for payer in payers]
+            found = self.search(free & Domain("payer_id", "in", payer_ids), order=order)
+            if found or not payers:
+                ours = found.try_lock_for_update(allow_referencing=True)
+                return ours, found - ours
+        return self.browse(), self.browse()
 
     @api.model
     def _claim_payers(self, groups, limit):
@@ -93,19 +110,20 @@ class CrmBillingAgreement(models.Model):
 
         :param groups: ``{payer: agreements}``, in the order of the run
         """
-        claimed, groups = self.browse(), dict(groups)
-        while groups and len(claimed) < limit:
-            room, batch = limit - len(claimed), []
+        claimed, room, groups = [], limit, dict(groups)
+        while groups and room > 0:
+            batch, size = [], 0
             for payer, agreements in groups.items():
-                room -= len(agreements)
-                if room < 0 and (claimed or batch):
+                size += len(agreements)
+                if size > room and (claimed or batch):
                     break
                 batch.append(payer)
             if not batch:
                 break
             free = self._lock_payers(batch)
-            groups_of_batch = {payer: groups.pop(payer) for payer in batch}
-            claimed |= claimed.union(*(groups_of_batch[payer] for payer in free))
+            claimed += free
+            room -= sum(len(groups[payer]) for payer in free)
+            groups = {key: groups[key] for key in groups if key not in batch}
         return claimed
 
     @api.model
@@ -191,22 +209,44 @@ class CrmBillingAgreement(models.Model):
         failed._retry_changed()
 
     @api.model
-    def _trigger_run(self):
-        """Wake the run right after this transaction, in all its lanes."""
+    def _trigger_run(self, at=None):
+        """Wake the run in all its lanes, right after this transaction or ``at`` UTC."""
         for lane in LANES:
             cron = self.env.ref(f"crm_billing_handoff.{lane}", raise_if_not_found=False)
             if cron:
-                cron.sudo()._trigger()
+                cron.sudo()._trigger(at=at)
 
     @api.model
-    def _cron_refresh(self):
-        """Once a night: MRR of the day, ended agreements, another try of failures."""
+    def _cron_refresh(self, now=None):
+        """Once a night: MRR of the day, ended agreements, another try of failures.
+
+        :param now: instant (naive UTC), the clock by default
+        """
         self = self.sudo().with_context(active_test=False)
-        live = self.search([("state", "in", ("running", "paused"))])
-        live._refresh_next_dates()
-        live.flush_recordset()
-        live._close_ended()
+        found = self.search(self._get_refresh_domain(now or fields.Datetime.now()))
+        for agreements in split_every(CHUNK_SIZE, found.ids, self.browse):
+            agreements._refresh_next_dates()
+            agreements.flush_recordset()
+            agreements._close_ended()
+            self.env.flush_all()
+            self.env.invalidate_all()
         self._retry(Domain.TRUE)
+
+    @api.model
+    def _get_refresh_domain(self, now):
+        """Return what starts or ends since the job ran last; all when it never did.
+
+        One day more on each side: each account has its own local date.
+        """
+        live = Domain("state", "in", ("running", "paused"))
+        last = self.env.context.get("lastcall")
+        if not last:
+            return live
+        first, until = last.date() - ONE_DAY, now.date() + ONE_DAY
+        turns = Domain("state", "=", "running") & Domain("next_run_at", "=", False)
+        for name in ("end_date", "line_ids.start_date", "line_ids.end_date"):
+            turns |= Domain(name, ">=", first - ONE_DAY) & Domain(name, "<=", until)
+        return live & turns
 
     # === BUSINESS METHODS - CATCH-UP === #
 
