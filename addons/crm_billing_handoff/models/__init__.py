@@ -11,6 +11,7 @@ from . import crm_billing_agreement_header
 from . import crm_billing_agreement_invoice
 from . import crm_billing_agreement_preview
 from . import crm_billing_milestone
+from . import crm_billing_milestone_amount
 from . import crm_billing_milestone_done
 from . import crm_billing_agreement_line_milestone
 from . import crm_billing_agreement_line_contract
@@ -74,6 +75,10 @@ from . import crm_billing_usage
 from . import crm_billing_usage_assign
 from . import crm_billing_usage_write
 from . import crm_billing_meter_record
+from . import crm_billing_usage_endpoint
+from . import crm_billing_usage_source
+from . import crm_billing_usage_pull
+from . import crm_billing_usage_import
 from . import crm_billing_agreement_line_usage
 from . import crm_billing_usage_measure
 from . import crm_billing_usage_late

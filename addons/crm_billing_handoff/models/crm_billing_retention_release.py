@@ -2,6 +2,7 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Command
 
 from odoo.addons.account.models.account_move import BYPASS_LOCK_CHECK
 
@@ -124,7 +125,7 @@ class AccountMove(models.Model):
             "res_model": "crm.billing.retention.wizard",
             "view_mode": "form",
             "target": "new",
-            "context": {"default_move_ids": self.ids},
+            "context": {"default_move_ids": [Command.set(self.ids)]},
         }
 
     # === BUSINESS METHODS === #

@@ -44,3 +44,5 @@ from . import test_change_cancel
 from . import test_change_flow
 from . import test_change_renewal
 from . import test_agreement_calendar
+from . import test_agreement_tours
+from . import test_change_walks

@@ -10,9 +10,7 @@ class CrmBillingRetentionWizard(models.TransientModel):
     move_ids = fields.Many2many("account.move", string="Invoices", required=True)
     currency_id = fields.Many2one("res.currency", compute="_compute_retained")
     retained = fields.Monetary(compute="_compute_retained")
-    amount = fields.Monetary(
-        compute="_compute_amount", store=True, readonly=False
-    )
+    amount = fields.Monetary(compute="_compute_amount", store=True, readonly=False)
     date = fields.Date(
         string="Release Date", required=True, default=fields.Date.context_today
     )
@@ -20,7 +18,9 @@ class CrmBillingRetentionWizard(models.TransientModel):
     @api.depends("move_ids")
     def _compute_retained(self):
         for wizard in self:
-            moves = wizard.move_ids.filtered(lambda move: move.state == "posted")
+            moves = wizard.move_ids._origin.filtered(
+                lambda move: move.state == "posted"
+            )
             wizard.currency_id = moves.currency_id[:1]
             wizard.retained = sum(moves.mapped("billing_retention_open"))
 
