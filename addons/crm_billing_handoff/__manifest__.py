@@ -50,7 +50,11 @@
         "views/account_move_agreement_views.xml",
         "views/res_config_settings_views.xml",
         "views/crm_billing_milestone_inherit_views.xml",
+        "views/crm_billing_meter_views.xml",
+        "views/crm_billing_usage_views.xml",
+        "views/crm_billing_usage_source_views.xml",
         "views/crm_billing_handoff_menus.xml",
+        "views/crm_billing_usage_menus.xml",
         "views/crm_billing_rehearsal_views.xml",
     ],
     "demo": [

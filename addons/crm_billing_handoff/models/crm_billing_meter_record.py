@@ -65,9 +65,10 @@ class CrmBillingMeter(models.Model):
         answers, _batch = self._record_usage(events, "api")
         return answers
 
-    def _record_usage(self, events, source, source_name=False):
+    def _record_usage(self, events, source, source_name=False, batch=None):
         """Record events and note the delivery.
 
+        :param batch: the delivery they are a part of, which adds them up itself
         :return: ``(answers, crm.billing.usage.batch)``
         """
         if not isinstance(events, list | tuple):
@@ -84,13 +85,17 @@ class CrmBillingMeter(models.Model):
             for raw in events
         ]
         rows = flow._look_up_events(read, company)
-        batch = flow._create_batch(company, source, source_name, len(events))
+        known_batch = batch
+        if batch is None:
+            batch = flow._create_batch(company, source, source_name, len(events))
         answers = flow._take_events(read, rows, company, batch, now)
         answers = [
             {"id": self._get_raw_id(raw), **answer}
             for raw, answer in zip(events, answers, strict=True)
         ]
-        return answers, flow._close_batch(batch, answers)
+        if known_batch is None:
+            flow._close_batch(batch, answers)
+        return answers, batch
 
     @api.model
     def _get_raw_id(self, raw):
@@ -292,7 +297,12 @@ class CrmBillingMeter(models.Model):
 
     @api.model
     def _close_batch(self, batch, answers):
-        refused = [
+        refusals = self._get_refusals(answers)[:KEPT_REFUSALS]
+        batch.write({**self._count_answers(answers), "refusals": refusals})
+
+    @api.model
+    def _get_refusals(self, answers):
+        return [
             {
                 "row": number,
                 "id": str(answer["id"] or "")[:80],
@@ -301,11 +311,13 @@ class CrmBillingMeter(models.Model):
             for number, answer in enumerate(answers, 1)
             if answer["status"] == "refused"
         ]
+
+    @api.model
+    def _count_answers(self, answers):
         counts = {"accepted": 0, "already_known": 0, "refused": 0}
         for answer in answers:
             counts[answer["status"]] += 1
-        batch.write({**counts, "refusals": refused[:KEPT_REFUSALS]})
-        return batch
+        return counts
 
     def _adopt_usage(self):
         """Take the events that came before the meter was known."""
