@@ -308,6 +308,17 @@ class CrmBillingAgreement(models.Model):
         """Override to deliver where the quotation says: it decides the taxes (E1)."""
         return self.order_id.partner_shipping_id.id or super()._get_delivery(cache)
 
+    def _make_papers(self, papers):
+        """Override to log each invoice, with the job, rule or person that made it."""
+        moves = super()._make_papers(papers)
+        vals_list = []
+        for move in moves:
+            # Iterating keeps the prefetch of the whole chunk, slicing would lose it.
+            agreement = next(iter(move.agreement_ids), self.browse())
+            vals_list.append({**agreement._prepare_event("billed"), "move_id": move.id})
+        self.env["crm.billing.event"]._log(vals_list)
+        return moves
+
     def _note_origin(self):
         """Write where the agreements came from, in batch."""
         self._message_log_batch(

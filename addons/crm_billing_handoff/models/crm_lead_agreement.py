@@ -33,6 +33,28 @@ class CrmLead(models.Model):
             dates = lead.billing_agreement_ids.mapped("next_invoice_date")
             lead.billing_next_date = min(filter(None, dates), default=False)
 
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        """Override of `crm` to hand agreements over along with their deal.
+
+        One that somebody else was put in charge of stays with that person.
+        """
+        handed_over = {
+            name: {lead: lead[name] for lead in self}
+            for name in ("user_id", "team_id")
+            if name in vals
+        }
+        result = super().write(vals)
+        for name, before in handed_over.items():
+            for lead, owner in before.items():
+                # The salesperson who gives the deal away cannot write agreements.
+                agreements = lead.sudo().billing_agreement_ids._filtered_live()
+                following = agreements.filtered(lambda one: one[name] == owner)
+                if owner != lead[name]:
+                    following[name] = lead[name]
+        return result
+
     # === ACTION METHODS === #
 
     def action_view_billing_agreements(self):

@@ -82,10 +82,17 @@ class SaleOrder(models.Model):
 
     @api.depends("order_line.billing_line_ids.agreement_id.move_ids")
     def _get_invoiced(self):
-        """Override of `sale` to list the invoices of the order's agreement, too."""
+        """Override of `sale` to list the invoices of the order's agreement, too.
+
+        The customer sees the list: an invoice that is shared with other agreements is
+        not this order's to show.
+        """
         super()._get_invoiced()
         for order in self.filtered("billing_agreement_ids"):
-            order.invoice_ids |= order.billing_agreement_ids.sudo().move_ids
+            agreements = order.billing_agreement_ids.sudo()
+            order.invoice_ids |= agreements.move_ids.filtered(
+                lambda move, own=agreements: move.agreement_ids <= own
+            )
             order.invoice_count = len(order.invoice_ids)
 
     # === CRUD METHODS === #

@@ -360,12 +360,28 @@ class TestGenerateAction(AgreementAccessCommon):
         self.assertEqual(len(self.foreign_agreement.move_ids), 1)
 
     def test_the_log_names_the_rule(self):
-        self.agreement.move_ids.unlink()
-        self._run(self.agreement)
-        event = self.env["crm.billing.event"].search(
-            [("agreement_id", "=", self.agreement.id)], limit=1
+        trigger = self.env["ir.model.fields"]._get("crm.billing.agreement", "po_number")
+        self.env["base.automation"].create(
+            {
+                "name": "Bill on a new PO",
+                "model_id": self.env["ir.model"]._get_id("crm.billing.agreement"),
+                "trigger": "on_create_or_write",
+                "trigger_field_ids": [Command.set(trigger.ids)],
+                "action_server_ids": [
+                    Command.set(self._create_action("crm.billing.agreement").ids)
+                ],
+            }
         )
-        self.assertTrue(event)
+        self.agreement.move_ids.unlink()
+        self.agreement.with_user(self.clerk).po_number = "PO-1"
+        self.env.flush_all()
+        self.assertEqual(self.agreement.move_ids.ref, "PO-1")
+        event = self.env["crm.billing.event"].search(
+            [("agreement_id", "=", self.agreement.id), ("action", "=", "billed")],
+            limit=1,
+        )
+        self.assertEqual(event.source, "rule")
+        self.assertEqual(event.source_name, "Bill on a new PO")
 
     def test_not_on_other_models(self):
         with self.assertRaisesRegex(UserError, "Generate Invoices"):

@@ -71,6 +71,30 @@ class TestOneAgreement(AgreementHandoffCommon):
         self.assertEqual(order.order_line[1].billing_method, "flat")
         self.assertFalse(any(order.order_line.mapped("is_billing_taken_over")))
 
+    def test_it_follows_the_deal_to_another_salesperson(self):
+        other = self.users["other_seller"]
+        agreement = self.agreement.with_user(other)
+        self.assertFalse(agreement.has_access("read"))
+        self.deal.with_user(self.manager).sudo().user_id = other
+        self.env.flush_all()
+        self.assertEqual(self.agreement.user_id, other)
+        self.assertTrue(agreement.has_access("read"))
+        self.agreement.user_id = self.clerk
+        self.deal.user_id = self.seller
+        self.assertEqual(self.agreement.user_id, self.clerk, "somebody chose that")
+
+    def test_the_order_shows_no_invoice_that_others_share(self):
+        self.assertEqual(self.order.invoice_ids, self.deal.billing_move_ids)
+        order = self._create_quotation(
+            deal := self._create_deal(), product=self.hosting
+        )
+        order.billing_start_date = date(2026, 3, 10)
+        second = self._hand_off(deal).agreement_id
+        shared = (self.agreement | second).generate_invoices(until=date(2026, 4, 10))
+        self.assertEqual(shared.agreement_ids, self.agreement | second)
+        self.env.invalidate_all()
+        self.assertNotIn(shared, order.invoice_ids)
+
     def test_merging_keeps_both_agreements(self):
         other, _order = self._create_mixed_deal()
         second = self._hand_off(other).agreement_id
