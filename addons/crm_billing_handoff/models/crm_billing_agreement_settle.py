@@ -87,3 +87,13 @@ class CrmBillingAgreement(models.Model):
                     draft=", ".join(drafts.mapped("display_name")),
                 )
             )
+
+    def _get_position_today(self):
+        """Return the fiscal position that an invoice of today would have."""
+        self.ensure_one()
+        agreement = self._origin.sudo()
+        return agreement.fiscal_position_id or (
+            agreement.partner_id._get_billing_fiscal_position(
+                agreement.company_id, agreement.partner_id, agreement._get_today()
+            )
+        )

@@ -14,6 +14,8 @@ from .crm_billing_agreement_due import Due
 
 # Debits that a change gives back: usage is measured, never prorated.
 PRORATED = ("recurring", "charge")
+# Terms of one line, which are hardly meant for all of them.
+FOR_ONE = ("product", "quantity", "price")
 DAY = timedelta(days=1)
 
 
@@ -115,6 +117,14 @@ class CrmBillingChange(models.Model):
         :raise UserError: the day is before a chosen line's start or after its end
         """
         chosen = self.line_ids._origin or self._get_default_lines()
+        if len(chosen) > 1 and not self.line_ids and self.change_type in FOR_ONE:
+            raise UserError(
+                self.env._(
+                    "%(agreement)s has %(count)s lines: choose the one that changes.",
+                    agreement=self.agreement_id.name,
+                    count=len(chosen),
+                )
+            )
         found = chosen.browse()
         for line in chosen:
             found |= self._get_line_on(line, self.date)
@@ -167,16 +177,8 @@ class CrmBillingChange(models.Model):
         """New price, quantity, product, discount or interval from the day on (S7)."""
         for chosen in self._get_chosen_lines():
             day = self._get_effective_day(chosen)
-            # A change that waits for the next period may have replaced it by then.
-            line = chosen._get_chain().filtered(lambda line: line._is_in_service(day))
-            if not line:
-                raise UserError(
-                    self.env._(
-                        "%(line)s ends before its next period: nothing is left to "
-                        "change. Choose another day or credit at once.",
-                        line=chosen.name,
-                    )
-                )
+            line = self._get_line_then(chosen, day)
+            self._check_usage_unbilled(line, day)
             terms = self._get_new_terms(line)
             tail = [line, *line._get_successors()]
             if self.change_type == "interval" and len(tail) > 1:
@@ -188,6 +190,37 @@ class CrmBillingChange(models.Model):
                     )
                 )
             self._plan_successors(plan, tail, day, terms)
+
+    def _get_line_then(self, chosen, day):
+        """Return the line of a chain that serves the first day of the new terms.
+
+        Where they wait for the next period, another change may have replaced it.
+        """
+        for line in chosen._get_chain():
+            if line._is_in_service(day):
+                return line
+        raise UserError(
+            self.env._(
+                "%(line)s ends before its next period: nothing is left to change. "
+                "Choose another day or credit at once.",
+                line=chosen.name,
+            )
+        )
+
+    def _check_usage_unbilled(self, line, day):
+        """Usage that is billed keeps the price of its period (4.7, 4.8)."""
+        billed = line._get_chain().period_ids.filtered(
+            lambda row: row.kind == "usage" and row.date_to > day
+        )
+        if billed:
+            raise UserError(
+                self.env._(
+                    "The usage of %(line)s is billed until %(day)s: choose a day after "
+                    "that, or correct the usage itself.",
+                    line=line.name,
+                    day=max(billed.mapped("date_to")) - DAY,
+                )
+            )
 
     def _plan_successors(self, plan, tail, day, terms):
         instant = self._get_instant(tail[0], day)
@@ -408,17 +441,3 @@ class CrmBillingChange(models.Model):
             for row in rows:
                 row.vals["is_covered"] = True
                 row.vals["note"] = self.env._("net zero, no line")
-
-
-class CrmBillingAgreement(models.Model):
-    _inherit = "crm.billing.agreement"
-
-    def _get_position_today(self):
-        """Return the fiscal position that an invoice of today would have."""
-        self.ensure_one()
-        agreement = self._origin.sudo()
-        return agreement.fiscal_position_id or (
-            agreement.partner_id._get_billing_fiscal_position(
-                agreement.company_id, agreement.partner_id, agreement._get_today()
-            )
-        )

@@ -37,6 +37,9 @@ from . import test_tours
 from . import test_two_factor
 from . import test_usage_billing
 from . import test_usage_recording
+from . import test_usage_import
+from . import test_usage_source
+from . import test_usage_webhook
 from . import test_views
 from . import test_wall
 from . import test_winning

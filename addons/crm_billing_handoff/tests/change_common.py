@@ -68,11 +68,14 @@ class ChangeCommon(AgreementCommon):
 
     def _apply_due(self, day):
         """Run the job of changes and renewals on a day."""
-        self.env.flush_all()
         with self._on(day):
-            with self.enter_registry_test_mode(), self.env.registry.cursor() as cr:
-                now = datetime.combine(day, time(12))
-                self.env(cr=cr)["crm.billing.change"]._cron_apply_due(now=now)
+            self._apply_due_at(day, 12)
+
+    def _apply_due_at(self, day, hour):
+        self.env.flush_all()
+        with self.enter_registry_test_mode(), self.env.registry.cursor() as cr:
+            now = datetime.combine(day, time(hour))
+            self.env(cr=cr)["crm.billing.change"]._cron_apply_due(now=now)
         self.env.invalidate_all()
 
     def _day(self, text):
