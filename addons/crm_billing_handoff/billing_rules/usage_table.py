@@ -136,7 +136,9 @@ def read_events(
             if place < len(row) and row[place] not in (None, "")
         }
         if isinstance(event.get("value"), str):
-            event["value"] = read_number(event["value"], decimal)
+            number = read_number(event["value"], decimal)
+            # With a decimal comma 1.5 is no number, although it looks like one.
+            event["value"] = f"{number} ?" if isinstance(number, str) else number
         properties = {
             name: str(_clean(row[place]))
             for name, place in columns.properties.items()

@@ -217,18 +217,18 @@ class CrmBillingUsageSource(models.Model):
         if isinstance(error, BadTable):
             return _("The answer is no table of usage: %(why)s.", why=error.reason)
         if isinstance(error, requests.Timeout):
-            return _("%(source)s did not answer in time.", source=self.name)
+            return _("%(name)s did not answer in time.", name=self.name)
         if isinstance(error, requests.HTTPError):
             status = error.response.status_code
             return _(
-                "%(source)s answered with error %(status)s.",
-                source=self.name,
+                "%(name)s answered with error %(status)s.",
+                name=self.name,
                 status=status,
             )
         if isinstance(error, requests.RequestException):
             return _(
-                "%(source)s could not be reached (%(why)s).",
-                source=self.name,
+                "%(name)s could not be reached (%(why)s).",
+                name=self.name,
                 why=type(error).__name__,
             )
         return str(error)
