@@ -29,6 +29,7 @@ class CrmBillingMilestone(models.Model):
         salesperson. What is done already stays as it is.
 
         :param date: the local day of the account on which it was done, today by default
+        :return: True, or a notice where a draft could not be made
         :raise AccessError: the user is none of them
         :raise UserError: the day has not come yet
         """
@@ -53,8 +54,13 @@ class CrmBillingMilestone(models.Model):
         running = todo.agreement_id.filtered(
             lambda agreement: agreement.state == "running"
         )
+        # Two people who tick at once: the second one waits and finds it billed.
+        running._lock_and_wait()
         running._bill_at_once()
-        return True
+        stuck = todo.filtered(
+            lambda entry: entry.state == "done" and entry.agreement_id in running
+        )
+        return stuck._tell_why_not_billed() if stuck else True
 
     def action_mark_undone(self):
         """Take *done* back, and the draft with it; a posted invoice stays.
@@ -105,6 +111,26 @@ class CrmBillingMilestone(models.Model):
                         milestone=milestone.name,
                     )
                 )
+
+    def _tell_why_not_billed(self):
+        """Return the notice that Billing has to look at what is done."""
+        agreements = self.agreement_id
+        reasons = [
+            agreement.billing_error
+            or self.env._("%(agreement)s waits for Billing.", agreement=agreement.name)
+            for agreement in agreements
+        ]
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "warning",
+                "sticky": True,
+                "title": self.env._("Done, but not invoiced yet"),
+                "message": " ".join(reasons),
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }
 
     def _get_today(self):
         """Return the local date of the account."""

@@ -117,6 +117,17 @@ class TestMilestones(MilestoneCommon):
         self.assertAlmostEqual(sum(agreement.move_ids.mapped("amount_untaxed")), 100)
         self.assertEqual(agreement.state, "running")
 
+    def test_on_hold_it_is_done_and_says_why_it_is_not_billed(self):
+        agreement = self._start()
+        self.account.billing_hold = True
+        design = agreement.milestone_ids[1]
+        notice = design.with_user(self.responsible).action_mark_done()
+        self.assertIn("on billing hold", notice["params"]["message"])
+        self.assertEqual(design.state, "done")
+        self.account.billing_hold = False
+        agreement.with_user(self.clerk).generate_invoices()
+        self.assertEqual(design.state, "invoiced")
+
     # === UNDO === #
 
     def test_undone_while_draft_the_draft_goes(self):
