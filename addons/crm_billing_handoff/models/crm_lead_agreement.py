@@ -40,20 +40,19 @@ class CrmLead(models.Model):
 
         One that somebody else was put in charge of stays with that person.
         """
-        handed_over = {
-            name: {lead: lead[name] for lead in self}
-            for name in ("user_id", "team_id")
-            if name in vals
-        }
+        names = {"user_id", "team_id"} & vals.keys()
+        owners = {lead: {name: lead[name] for name in names} for lead in self if names}
         result = super().write(vals)
-        for name, before in handed_over.items():
-            for lead, owner in before.items():
-                # The salesperson who gives the deal away cannot write agreements.
-                agreements = lead.sudo().billing_agreement_ids._filtered_live()
-                following = agreements.filtered(lambda one: one[name] == owner)
-                if owner != lead[name]:
-                    following[name] = lead[name]
+        for lead, before in owners.items():
+            lead._hand_over_agreements(before)
         return result
+
+    def _hand_over_agreements(self, owners):
+        # The salesperson who gives the deal away cannot write agreements.
+        for agreement in self.sudo().billing_agreement_ids._filtered_live():
+            for name, owner in owners.items():
+                if agreement[name] == owner != self[name]:
+                    agreement[name] = self[name]
 
     # === ACTION METHODS === #
 

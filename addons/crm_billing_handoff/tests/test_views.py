@@ -27,16 +27,35 @@ class TestViews(BillingHandoffCommon):
             deal = cls._create_deal(account, expected_revenue=100.0)
             cls._create_quotation(deal)
             deals |= deal
+        cls.recurring = cls._create_deal(group)
+        hosting = cls._create_product(
+            name="Hosting",
+            billing_method="flat",
+            billing_plan_id=cls.env.ref("crm_billing_handoff.plan_monthly").id,
+        )
+        cls._create_quotation(cls.recurring, product=hosting)
+        deals |= cls.recurring
         deals.action_set_won()
         deals.billing_handoff_ids._process_or_bisect()
         cls.deals = deals
         cls.draft = deals[0].billing_move_ids
 
     def test_menus_of_each_role(self):
-        expected = {
-            "seller": {"Handoffs", "Accounts", "Audit Log"},
-            "accountant": {"To Review", "Handoffs", "Accounts", "Audit Log"},
-            "clerk": {"To Review", "Handoffs", "Accounts", "Audit Log"},
+        expected = {"seller": {"Handoffs", "Accounts", "Audit Log"}}
+        expected["seller"] |= {"Agreements", "Lines", "Ledger", "Changes"}
+        expected["seller"] |= {"Milestones", "Usage", "Meters"}
+        expected["accountant"] = expected["seller"] | {
+            "To Review",
+            "To Do",
+            "Rehearsal",
+            "Deliveries",
+        }
+        expected["clerk"] = expected["accountant"] | {
+            "Price Revisions",
+            "Enter Usage",
+            "Import Usage",
+            "Sources",
+            "Webhooks",
         }
         expected["manager"] = expected["clerk"] | {
             "Set-up",
@@ -73,8 +92,16 @@ class TestViews(BillingHandoffCommon):
     def test_buttons_lead_somewhere(self):
         """Every window that a button of ours opens can be read by who presses it."""
         account, deal = self.deals[0].partner_id, self.deals[0]
+        recurring = self.recurring
+        agreement_buttons = [
+            recurring.action_view_billing_agreements,
+            recurring.order_ids.action_view_billing_agreements,
+            recurring.partner_id.action_view_billing_agreements,
+            recurring.billing_handoff_id.action_view_agreement,
+        ]
         buttons = {
             "seller": [
+                *agreement_buttons,
                 deal.action_view_billing_handoff,
                 deal.action_view_billing_moves,
                 account.action_view_billing_handoffs,
@@ -83,6 +110,9 @@ class TestViews(BillingHandoffCommon):
                 deal.order_ids.action_view_billing_handoff,
             ],
             "clerk": [
+                agreement_buttons[2],
+                agreement_buttons[3],
+                recurring.billing_agreement_ids.action_view_moves,
                 account.action_view_billing_handoffs,
                 account.action_view_billing_events,
                 account.action_view_billing_payments,
