@@ -1,14 +1,8 @@
-import {
-    Component,
-    onWillStart,
-    onWillUpdateProps,
-    useEffect,
-    useRef,
-    useState,
-} from "@odoo/owl";
+import {Component, useEffect, useRef, useState} from "@odoo/owl";
 import {registry} from "@web/core/registry";
 import {_t} from "@web/core/l10n/translation";
 import {usePopover} from "@web/core/popover/popover_hook";
+import {useRecordObserver} from "@web/model/relational_model/utils";
 import {useService} from "@web/core/utils/hooks";
 import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
@@ -77,8 +71,14 @@ export class BillingCoverageMap extends Component {
             () => this.showToday(),
             () => [this.state.map]
         );
-        onWillStart(() => this.load(this.props.record));
-        onWillUpdateProps(({record}) => this.load(record));
+        useRecordObserver((record) => this.follow(record));
+    }
+
+    /** Read anew whenever the record is, after a button or a save; not while typing. */
+    async follow(record) {
+        if (record.data && !record.dirty) {
+            await this.load(record);
+        }
     }
 
     async load(record) {

@@ -1,5 +1,6 @@
-import {Component, onWillStart, onWillUpdateProps, useState} from "@odoo/owl";
+import {Component, useState} from "@odoo/owl";
 import {registry} from "@web/core/registry";
+import {useRecordObserver} from "@web/model/relational_model/utils";
 import {useService} from "@web/core/utils/hooks";
 import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 
@@ -11,8 +12,14 @@ export class BillingUpcoming extends Component {
     setup() {
         this.orm = useService("orm");
         this.state = useState({answer: null, count: 6, open: {}});
-        onWillStart(() => this.load(this.props.record));
-        onWillUpdateProps(({record}) => this.load(record));
+        useRecordObserver((record) => this.follow(record));
+    }
+
+    /** Look ahead anew whenever the record is read anew; not while somebody types. */
+    async follow(record) {
+        if (record.data && !record.dirty) {
+            await this.load(record);
+        }
     }
 
     async load(record) {
