@@ -107,6 +107,32 @@ class TestCompanyOfHandoff(MultiCompanyCommon):
         handoff = self._process_in(deal)
         self.assertEqual(handoff.move_ids.invoice_payment_term_id, days)
 
+    def test_an_agreement_is_made_in_the_company_of_the_deal(self):
+        days = self.env.ref("account.account_payment_term_15days")
+        self.shared.with_company(self.other).property_payment_term_id = days
+        tax = self.env["account.tax"].search(
+            [("company_id", "=", self.other.id), ("type_tax_use", "=", "sale")], limit=1
+        )
+        product = self._create_product(
+            billing_method="flat",
+            billing_plan_id=self.env.ref("crm_billing_handoff.plan_monthly").id,
+            taxes_id=[Command.set((tax | self.tax).ids)],
+        )
+        deal = self._create_deal_in(self.other)
+        self._create_quotation(deal, company_id=self.other.id, product=product)
+        agreement = self._process_in(deal).agreement_id
+        self.assertEqual(agreement.company_id, self.other)
+        self.assertEqual(agreement.line_ids.tax_ids, tax)
+        self.assertFalse(agreement.payment_term_id, "that of the account there")
+        draft = agreement.move_ids
+        self.assertEqual(draft.company_id, self.other)
+        self.assertEqual(draft.journal_id.company_id, self.other)
+        self.assertEqual(draft.invoice_payment_term_id, days)
+        self.clerk.write(
+            {"company_ids": [Command.set(self.company.ids)], "company_id": self.company}
+        )
+        self.assertFalse(agreement.with_user(self.clerk).has_access("read"))
+
     def test_a_payer_of_another_company_is_refused_on_the_handoff(self):
         deal = self._create_deal_in(self.company, expected_revenue=100.0)
         handoff = self._win(deal)
