@@ -36,10 +36,10 @@ class TestAgreementPerformance(AgreementHandoffCommon):
         return self.env.cr.sql_log_count - start
 
     def test_many_deals(self):
-        """Agreement, ledger and draft: 12 queries a deal at most."""
+        """Agreement, ledger and draft: 6 queries a deal at most."""
         self._count_handing_off(1)
         few, many = self._count_handing_off(FEW), self._count_handing_off(MANY)
-        self.assertLessEqual((many - few) / (MANY - FEW), 12)
+        self.assertLessEqual((many - few) / (MANY - FEW), 6)
 
     def test_the_review_list_does_not_grow_with_its_drafts(self):
         def count(number):
