@@ -5,6 +5,7 @@ from freezegun import freeze_time
 from odoo.fields import Command
 from odoo.tests import tagged
 
+from .change_common import CHANGE_DAY, DECEMBER, NOVEMBER, ChangeCommon
 from .milestone_common import MilestoneCommon
 
 
@@ -200,3 +201,52 @@ class TestExemption(MilestoneCommon):
             for _time in range(2):
                 cron.method_direct_trigger()
         self.assertEqual(len(self.account.activity_ids), 1)
+
+
+@tagged("post_install", "-at_install")
+@freeze_time("2027-11-05 12:00:00")
+class TestExemptionInMidPeriod(ChangeCommon):
+    """What was taxed is credited with tax, what is charged now follows today (E4)."""
+
+    def test_exempt_since_the_change(self):
+        agreement = self._create_billed(NOVEMBER)
+        self.account.tax_exempt = True
+        self._change(agreement, "price", CHANGE_DAY, price_unit=126.0)
+        moves = self._bill(DECEMBER)
+        lines = moves.invoice_line_ids.filtered("billing_kind")
+        taxes = {line.billing_kind: line.tax_ids for line in lines}
+        self.assertEqual(taxes["credit"], self.tax)
+        self.assertFalse(taxes["charge"])
+        self.assertFalse(taxes["recurring"])
+
+    def test_moved_abroad_since_the_change(self):
+        self.env["account.fiscal.position"].search([]).auto_apply = False
+        self.env["account.fiscal.position"].create(
+            {
+                "name": "Export",
+                "auto_apply": True,
+                "country_id": self.env.ref("base.nz").id,
+            }
+        )
+        agreement = self._create_billed(NOVEMBER)
+        self.account.country_id = self.env.ref("base.nz")
+        self._change(agreement, "price", CHANGE_DAY, price_unit=126.0)
+        moves = self._bill(DECEMBER)
+        lines = moves.invoice_line_ids.filtered("billing_kind")
+        taxes = {line.billing_kind: line.tax_ids for line in lines}
+        self.assertEqual(taxes["credit"], self.tax)
+        self.assertFalse(taxes["charge"] | taxes["recurring"])
+
+    def test_a_draft_that_is_redated_keeps_the_tax_of_its_credits(self):
+        self.account.write({"tax_exempt": True, "tax_exempt_expiry": "2027-12-04"})
+        agreement = self._create_billed(NOVEMBER)
+        self._change(agreement, "price", CHANGE_DAY, price_unit=126.0)
+        with self._on(DECEMBER):
+            moves = self._run(DECEMBER)
+        moves.invoice_date = "2027-12-04"
+        self.assertFalse(moves.invoice_line_ids.tax_ids)
+        moves.invoice_date = "2027-12-05"
+        lines = moves.invoice_line_ids.filtered("billing_kind")
+        taxes = {line.billing_kind: line.tax_ids for line in lines}
+        self.assertFalse(taxes["credit"])
+        self.assertEqual(taxes["charge"], self.tax)
