@@ -1,3 +1,4 @@
+from datetime import timedelta
 from fractions import Fraction
 
 from odoo import fields, models
@@ -25,6 +26,11 @@ class CrmBillingAgreementLine(models.Model):
         string="Discount Ends On",
         help="The last discounted day; then the price is the full one again.",
     )
+
+    def _has_discount_end(self):
+        """Return whether days at full price follow the discount."""
+        end, last_day = self._get_end(), self.discount_last_day
+        return bool(last_day) and (not end or last_day + timedelta(days=1) < end)
 
     def _is_recurring(self):
         return self.billing_method in RECURRING

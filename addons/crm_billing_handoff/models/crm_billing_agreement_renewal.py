@@ -165,6 +165,8 @@ class CrmBillingAgreement(models.Model):
                 "anchor_day": line.anchor_day,
                 "sale_line_id": line.sale_line_id.id,
             }
+            if line.discount_last_day and line.discount_last_day < start:
+                vals |= {"discount": 0.0, "discount_last_day": False}
             if uplift:
                 name = line._get_price_field()
                 rise = 1 + Fraction(exact(uplift)) / 100

@@ -31,7 +31,7 @@ class CrmBillingAgreement(models.Model):
                     "state": "scheduled",
                 }
                 for line in self.line_ids
-                if line.discount_last_day and line.discount and line._is_recurring()
+                if line.discount and line._is_recurring() and line._has_discount_end()
             ]
         )
 

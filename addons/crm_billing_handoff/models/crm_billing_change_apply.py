@@ -24,7 +24,9 @@ class CrmBillingChange(models.Model):
         self.ensure_one()
         if self._is_future():
             if self.state == "draft":
-                self._check_seen(self._describe(self._plan()))
+                plan = self._plan()
+                if self.seen_digest:
+                    self._check_seen(self._describe(plan))
                 self.state = "scheduled"
                 self._log(self.env._("Scheduled: %(what)s", what=self.display_name))
             return
@@ -195,12 +197,15 @@ class CrmBillingChange(models.Model):
 
     def _withdraw_discount_end(self, line):
         """A new discount replaces the end of the one before."""
+        if not line.discount_last_day:
+            return
         ends = self.search(
             [
                 ("agreement_id", "=", self.agreement_id.id),
                 ("change_type", "=", "discount"),
                 ("state", "=", "scheduled"),
-                ("origin_id", "not in", (False, self.id)),
+                ("discount", "=", 0),
+                ("date", "=", line.discount_last_day + DAY),
             ]
         )
         chain = line._get_chain()
@@ -257,7 +262,7 @@ class CrmBillingChange(models.Model):
             [
                 ("state", "=", "scheduled"),
                 ("change_type", "=", "discount"),
-                ("origin_id", "!=", False),
+                ("discount", "=", 0),
                 ("is_announced", "=", False),
                 ("date", "<=", horizon),
             ]

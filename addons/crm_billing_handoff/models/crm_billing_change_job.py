@@ -75,8 +75,20 @@ class CrmBillingAgreement(models.Model):
             except UserError as error:
                 change._refuse(str(error.args[0]))
 
+    def _close_ended(self):
+        """Override: what is paused on its last day ends with it."""
+        over = self.filtered(
+            lambda one: (
+                one.state == "paused"
+                and one.end_date
+                and one.end_date < one._get_today()
+            )
+        )
+        over.state = "running"
+        return super()._close_ended()
+
     def _invoice_due(self, now=None, until=None):
-        """Extension: new terms come first, so that no day is billed at the old ones."""
+        """Override: new terms come first, so that no day is billed at the old ones."""
         scheduled = self.env["crm.billing.change"].sudo()
         domain = [("agreement_id", "in", self.ids), ("state", "=", "scheduled")]
         for agreement in scheduled.search(domain).agreement_id:

@@ -371,6 +371,7 @@ class CrmBillingChange(models.Model):
                     "debited_factor": str(debited),
                     "factor": str(share),
                     "credited_before": str(before),
+                    "credited_factor": str(credited),
                     "step": str(step),
                     "days": part.period.days,
                     "of_days": part.anchored.days,

@@ -91,6 +91,23 @@ class TestChangeFlow(ChangeCommon):
         with self._on(CHANGE_DAY), self.assertRaisesRegex(UserError, "new preview"):
             change.action_apply()
 
+    def test_form_is_applied_as_it_was_seen(self):
+        agreement = self._create_billed(NOVEMBER, lines=[{}, {"price_unit": 30.0}])
+        with self._on(CHANGE_DAY):
+            form = Form(
+                self.changes.with_user(self.clerk).with_context(
+                    default_agreement_id=agreement.id, default_change_type="quantity"
+                )
+            )
+            form.line_ids.add(agreement.line_ids[1])
+            form.quantity = 3.0
+            change = form.save()
+            change.action_apply()
+        self.assertEqual(
+            self._get_rows(agreement, "credit", "charge"),
+            [("credit", -16.0), ("charge", 48.0)],
+        )
+
     def test_problem_is_shown_before_it_is_refused(self):
         agreement = self._create_billed(NOVEMBER)
         change = self._create_change(agreement, "discount", CHANGE_DAY, discount=120.0)
@@ -284,7 +301,26 @@ class TestChangeFlow(ChangeCommon):
             self._get_printed(self._bill(DECEMBER)), [("recurring", 100.0)]
         )
 
+    def test_new_discount_replaces_the_one_agreed_at_the_start(self):
+        agreement = self._create_billed(
+            NOVEMBER,
+            price=100.0,
+            discount=50.0,
+            discount_last_day=date(2027, 12, 4),
+        )
+        self._change(agreement, "discount", NOVEMBER, discount=25.0)
+        self.assertEqual(
+            self._get_printed(self._bill(DECEMBER))[-1], ("recurring", 75.0)
+        )
+
     # === PAUSE === #
+
+    def test_paused_agreement_ends_on_its_last_day(self):
+        agreement = self._create_billed(NOVEMBER, end_date=date(2028, 1, 4))
+        self._change(agreement, "pause", date(2027, 11, 15), pause_credit=False)
+        with self._on(date(2028, 1, 5)):
+            agreement._cron_refresh()
+        self.assertEqual(agreement.state, "closed")
 
     def test_paused_days_are_given_back(self):
         agreement = self._create_billed(NOVEMBER, price=30.0)

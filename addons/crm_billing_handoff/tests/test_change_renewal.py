@@ -113,6 +113,11 @@ class TestRenewal(ChangeCommon):
         self.assertEqual(len(successor.line_ids), 1)
         self.assertEqual(successor.line_ids.anchor_day, 31)
 
+    def test_discount_of_the_first_term_does_not_renew(self):
+        agreement = self._create_term("ask", discount=20.0, discount_last_day=LAST)
+        self.assertFalse(agreement.change_ids, "no full price in this term")
+        self.assertEqual(agreement.action_renew().line_ids.discount, 0.0)
+
     def test_won_renewal_deal_links_its_agreement(self):
         agreement = self._create_term("ask")
         self._apply_due(date(2027, 11, 1))
