@@ -4,9 +4,10 @@ import argparse
 import json
 from dataclasses import asdict, dataclass, field
 
-from . import bench_handoff, environment, say
+from . import bench_handoff, bench_usage, environment, say
 
 SUITES = {
+    "P7": bench_usage.rating,
     "P16": bench_handoff.one_deal,
     "P17": bench_handoff.many_deals,
     "P19": bench_handoff.installation,

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
@@ -72,7 +72,7 @@ def read_event(raw: object, now: datetime) -> Event | Refusal:
         if isinstance(part, Refusal):
             return part
     at, day = moment
-    if (at or datetime.combine(day, datetime.min.time())) > now + FUTURE:
+    if (at or datetime.combine(day, time())) > now + FUTURE:
         return Refusal("future", str(raw["at"]))
     return _check_cancels(uid, cancels, value) or Event(
         uid=uid,
