@@ -1,9 +1,12 @@
+import re
 from datetime import timedelta
+from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..billing_rules.allocation import exact
+from ..billing_rules.amendment import credit
 from ..billing_rules.replay import NotReplayable, number, replay
 
 
@@ -124,9 +127,20 @@ class CrmBillingPeriod(models.Model):
         story = self.explanation
         inputs = {"step": str(self.currency_id.rounding), **(story.get("inputs") or {})}
         try:
+            if "credited_factor" in inputs:
+                return self._replay_credit(inputs)
             return replay(story.get("formula") or "", inputs)
         except NotReplayable:
             return None
+
+    @api.model
+    def _replay_credit(self, inputs):
+        """Credit once more: who gives back the last day gives back the rest (S7)."""
+        names = ("debit", "credited_before", "step")
+        debit, before, step = (Decimal(str(inputs[name])) for name in names)
+        names = ("debited_factor", "factor", "credited_factor")
+        debited, unused, given_back = (number(inputs[name]) for name in names)
+        return -credit(debit, debited, unused, step, before, given_back)
 
     @api.model
     def _get_rule_texts(self):
@@ -147,6 +161,9 @@ class CrmBillingPeriod(models.Model):
                 "were billed."
             ),
             "S11": _("Quantity times price, less the discount, rounded once."),
+            "5.4": _(
+                "A deposit is part of the contract and comes back with the milestones."
+            ),
             "S12": _("A split gives the rest to the last part, so no cent is lost."),
             "S13": _("Usage is priced by the price model of the line."),
             "S14": _(
@@ -180,7 +197,10 @@ class CrmBillingPeriod(models.Model):
                 for name, item in value.items()
                 if item not in (None, "", False)
             )
-        return str(value)
+        text = str(value)
+        if re.fullmatch(r"-?\d+(\.\d+)?E[+-]\d+", text):
+            return f"{Decimal(text):f}"
+        return text
 
     @api.model
     def _get_input_labels(self):
@@ -197,7 +217,9 @@ class CrmBillingPeriod(models.Model):
             "period_to": _("The next one starts on"),
             "basis": _("Measured by"),
             "debit": _("Billed at that time"),
+            "debited_factor": _("Share that was billed"),
             "credited_before": _("Given back before"),
+            "credited_factor": _("Share given back before"),
         }
 
 

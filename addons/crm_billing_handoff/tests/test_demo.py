@@ -136,6 +136,12 @@ class TestDemo(TransactionCase):
             ("clara", "account_move_action_billing"),
             ("clara", "res_partner_action_accounts"),
             ("max", "crm_billing_event_action"),
+            ("sam", "crm_billing_agreement_action"),
+            ("clara", "crm_billing_agreement_action"),
+            ("clara", "crm_billing_agreement_action_due"),
+            ("anna", "crm_billing_period_action"),
+            ("clara", "crm_billing_agreement_line_action"),
+            ("clara", "crm_billing_rehearsal_action"),
         ):
             with self.subTest(login=login, action=xmlid):
                 action = self.env.ref(f"{MODULE}.{xmlid}")
@@ -157,3 +163,84 @@ class TestDemo(TransactionCase):
         self.assertTrue(
             subsidiaries.child_ids.filtered(lambda site: site.type == "delivery")
         )
+
+    # === AGREEMENTS === #
+
+    def _agreement(self, name):
+        return self.env.ref(f"{MODULE}.crm_billing_agreement_{name}")
+
+    def _get_statuses(self, name, line=0):
+        cells = self._agreement(name).get_coverage_map()["strips"][line]["cells"]
+        return [cell["status"] for cell in cells]
+
+    def test_agreements_of_every_kind(self):
+        states = {
+            "brightwater": "running",
+            "draft": "draft",
+            "ironbridge": "paused",
+            "lakeside": "cancelled",
+            "solstice": "running",
+        }
+        for name, state in states.items():
+            with self.subTest(agreement=name):
+                self.assertEqual(self._agreement(name).state, state)
+        self.assertIn("billing hold", self._agreement("oakline").billing_error)
+        self.assertTrue(self._agreement("nimbus").is_catch_up_held)
+        self.assertEqual(self._agreement("ulmen").currency_id.name, "EUR")
+        methods = {
+            line.billing_method
+            for line in self.env["crm.billing.agreement.line"].search([])
+        }
+        self.assertEqual(methods, {"flat", "usage", "milestone", "one_off"})
+        ending = self._agreement("vantage")
+        self.assertEqual(ending.renewal_policy, "ask")
+        self.assertTrue(self._agreement("tamarack").line_ids.filtered("discount"))
+
+    def test_the_outage_shows_until_somebody_bills_it(self):
+        statuses = self._get_statuses("maple")
+        self.assertIn(statuses.count("missing"), (3, 4, 5))
+        self.assertIn("billed", statuses)
+        self.assertTrue(
+            all(status == "missing" for status in self._get_statuses("nimbus")[:20])
+        )
+
+    def test_the_strips_tell_the_stories(self):
+        self.assertIn("part_credited", self._get_statuses("brightwater"))
+        self.assertIn("draft", self._get_statuses("brightwater"))
+        self.assertIn("paused", self._get_statuses("ironbridge"))
+        self.assertIn("part_credited", self._get_statuses("lakeside"))
+        self.assertEqual(self._get_statuses("solstice")[0], "trial")
+        self.assertEqual(
+            self._get_statuses("halcyon"), ["billed", "billed", "draft", "upcoming"]
+        )
+
+    def test_two_agreements_of_one_account_share_an_invoice(self):
+        shared = self._agreement("quarry_school").move_ids & (
+            self._agreement("quarry_library").move_ids
+        )
+        self.assertTrue(shared)
+        sections = shared[0].invoice_line_ids.filtered(
+            lambda line: line.display_type == "line_section"
+        )
+        self.assertEqual(len(sections), 2)
+
+    def test_the_refund_went_back_and_the_late_calls_are_billed(self):
+        refunds = self._agreement("lakeside").move_ids.filtered(
+            lambda move: move.move_type == "out_refund"
+        )
+        self.assertTrue(refunds)
+        kinds = set(self._agreement("granite").period_ids.mapped("kind"))
+        self.assertLessEqual({"recurring", "usage", "late_usage"}, kinds)
+
+    def test_every_amount_is_recomputed_equal(self):
+        for period in self.env["crm.billing.period"].search([]):
+            if period.explanation:
+                with self.subTest(period=period.id, kind=period.kind):
+                    self.assertIn(period.proof["verdict"], ("equal", "stated"))
+
+    def test_rehearsals_tell_what_changed(self):
+        second = self.env.ref(f"{MODULE}.crm_billing_rehearsal_second")
+        self.assertEqual(second.state, "done")
+        self.assertTrue(second.amount)
+        self.assertTrue(second.causes)
+        self.assertEqual(second.broken_count, 1)

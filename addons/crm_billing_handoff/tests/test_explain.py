@@ -1,7 +1,7 @@
 from datetime import date
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import freeze_time, tagged
 
 from .agreement_common import AgreementCommon
 
@@ -49,6 +49,35 @@ class TestExplain(AgreementCommon):
             "inputs": {**story["inputs"], "quantity": "2"},
         }
         self.assertEqual(period.proof["verdict"], "differs")
+
+    @freeze_time("2027-01-25 12:00:00")
+    def test_credits_that_end_at_the_whole_debit_are_equal(self):
+        agreement = self._create_agreement(price_unit=100.0)
+        self._post(agreement.generate_invoices(date(2027, 1, 1)))
+        for day in (date(2027, 1, 11), date(2027, 1, 21)):
+            change = self.env["crm.billing.change"].create(
+                {
+                    "agreement_id": agreement.id,
+                    "change_type": "quantity",
+                    "quantity": 1.0 + day.day,
+                    "date": day,
+                }
+            )
+            change.action_apply()
+        credits = agreement.period_ids.filtered(lambda row: row.kind == "credit")
+        self.assertEqual(len(credits), 2)
+        self.assertEqual(
+            {row.proof["verdict"] for row in agreement.period_ids}, {"equal"}
+        )
+
+    def test_large_and_small_numbers_are_written_out(self):
+        period = self._bill_part().invoice_line_ids.billing_period_ids
+        for stored, shown in (
+            ("2.7E+4", "27000"),
+            ("1E-3", "0.001"),
+            ("19/31", "19/31"),
+        ):
+            self.assertEqual(period._describe_input(stored), shown)
 
     def test_a_formula_in_words_is_not_recomputed(self):
         period = self._bill_part().invoice_line_ids.billing_period_ids

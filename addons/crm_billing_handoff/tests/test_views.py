@@ -1,6 +1,7 @@
 from lxml import etree
 
 from odoo.exceptions import AccessError
+from odoo.fields import Command
 from odoo.tests import tagged
 from odoo.tools.safe_eval import safe_eval
 
@@ -39,6 +40,24 @@ class TestViews(BillingHandoffCommon):
         deals.billing_handoff_ids._process_or_bisect()
         cls.deals = deals
         cls.draft = deals[0].billing_move_ids
+        cls.agreement = cls._create_agreement(cls.account)
+        cls.agreement.generate_invoices()
+
+    @classmethod
+    def _create_agreement(cls, account):
+        """Return a running agreement that has billed its first month."""
+        agreement = cls.env["crm.billing.agreement"].create(
+            {
+                "partner_id": account.id,
+                "user_id": cls.seller.id,
+                "plan_id": cls.env.ref(f"{MODULE}.plan_monthly").id,
+                "line_ids": [
+                    Command.create({"product_id": cls.product.id, "price_unit": 50.0})
+                ],
+            }
+        )
+        agreement.action_start()
+        return agreement
 
     def test_menus_of_each_role(self):
         expected = {"seller": {"Handoffs", "Accounts", "Audit Log"}}
@@ -82,12 +101,54 @@ class TestViews(BillingHandoffCommon):
             self.deals.partner_id: ROLES,
             self.deals.order_ids: ("seller",),
             self.draft: ROLES[1:],
+            self.agreement.move_ids: ROLES[1:],
         }
         for record, roles in records.items():
             for role in roles:
                 with self.subTest(role=role, model=record._name):
                     views = [(False, "list"), (False, "form"), (False, "search")]
                     self._open_views(record, views, self.users[role])
+
+    def test_agreements_open_in_every_view(self):
+        """Also for the salesperson, who reads and presses nothing."""
+        views = ("form", "list", "kanban", "calendar", "pivot", "graph", "search")
+        records = {
+            self.agreement: views,
+            self.agreement.line_ids: ("form", "list", "search"),
+            self.agreement.period_ids: ("form", "list", "pivot", "search"),
+        }
+        for record, kinds in records.items():
+            for role in ROLES:
+                with self.subTest(role=role, model=record._name):
+                    self._open_views(
+                        record, [(False, kind) for kind in kinds], self.users[role]
+                    )
+        arch = self.agreement.with_user(self.seller).get_views([[False, "form"]], {})
+        header = etree.fromstring(arch["views"]["form"]["arch"]).find("header")
+        self.assertFalse(header.findall("button"))
+
+    def test_buttons_of_agreements_lead_somewhere(self):
+        agreement, move = self.agreement, self.agreement.move_ids
+        readers = [
+            agreement.action_view_moves,
+            agreement.action_view_ledger,
+            agreement.action_view_events,
+            agreement.action_view_changes,
+            agreement.period_ids.action_explain,
+        ]
+        billing = [
+            *readers,
+            agreement.action_view_drafts,
+            move.action_view_agreements,
+            move.invoice_line_ids.action_explain_billing,
+        ]
+        buttons = {"accountant": billing, "clerk": billing, "manager": billing}
+        for role, methods in {"seller": readers[1:], **buttons}.items():
+            user = self.users[role]
+            for method in methods:
+                with self.subTest(role=role, button=method.__name__):
+                    record = method.__self__.with_user(user)
+                    self._open_action(getattr(record, method.__name__)(), user)
 
     def test_buttons_lead_somewhere(self):
         """Every window that a button of ours opens can be read by who presses it."""
