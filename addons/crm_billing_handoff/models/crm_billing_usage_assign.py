@@ -413,3 +413,23 @@ class CrmBillingUsage(models.Model):
             usage._take_back(
                 company, {(one.meter_code, one.cancels_uid) for one in cancels}
             )
+
+
+class ResPartner(models.Model):
+    _inherit = "res.partner"
+
+    def write(self, vals):
+        """Override: in another zone, what is not billed yet may be another day's."""
+        result = super().write(vals)
+        if "billing_tz" in vals:
+            # Whoever may set the zone moves the events, which the flow writes.
+            usage = self.env["crm.billing.usage"].sudo()
+            waiting = usage.search(
+                [
+                    ("partner_id", "in", self.commercial_partner_id.ids),
+                    ("period_id", "=", False),
+                ]
+            )
+            waiting._compute_days()
+            waiting._assign_lines()
+        return result

@@ -2,6 +2,8 @@ import io
 import zipfile
 from itertools import islice
 
+import psycopg2
+
 from odoo import api, fields, models
 
 from ..billing_rules.usage_table import (
@@ -122,7 +124,13 @@ class CrmBillingUsageBatch(models.Model):
             events = batch._read_file_or_fail()
             while batch.state == "queued":
                 chunk = list(islice(events, CHUNK))
-                batch._record_chunk(chunk)
+                try:
+                    batch._record_chunk(chunk)
+                except psycopg2.OperationalError:
+                    # Somebody recorded the same events: again, with the next run.
+                    self.env.cr.rollback()
+                    self.env.ref("crm_billing_handoff.ir_cron_import_usage")._trigger()
+                    return
                 if not commit_progress(len(chunk)):
                     return
                 batch.lock_for_update(allow_referencing=True)

@@ -1,6 +1,7 @@
 import logging
 from datetime import timedelta
 
+import psycopg2
 import requests
 
 from odoo import api, fields, models
@@ -177,7 +178,13 @@ class CrmBillingUsageSource(models.Model):
             mine = source.try_lock_for_update(allow_referencing=True)
             if not mine.filtered_domain(domain):
                 continue
-            mine._pull_or_note()
+            try:
+                mine._pull_or_note()
+            except psycopg2.OperationalError:
+                # Somebody recorded the same events: the next run finds them known.
+                _logger.info("Usage changed while it was pulled, trying again later")
+                self.env.cr.rollback()
+                continue
             if not commit_progress(1):
                 break
 

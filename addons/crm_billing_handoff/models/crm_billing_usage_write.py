@@ -108,6 +108,8 @@ class CrmBillingUsage(models.Model):
         """Return one statement that inserts events, each with the line that bills it.
 
         Rows get their ids in the order in which they came: "last arrived" means that.
+        Where another worker recorded the same event a moment ago, PostgreSQL makes this
+        a serialization failure: the caller is run again, and finds it known.
 
         :param same: ``{column: value}`` of all events
         :param void: keys of events that are cancelled before they come
@@ -137,7 +139,8 @@ class CrmBillingUsage(models.Model):
             INSERT INTO crm_billing_usage (is_held, is_late, line_id, %s, %s)
             SELECT FALSE, FALSE, target.line_id, %s, %s
               FROM sent JOIN target ON target.id = sent.id
-          ORDER BY sent.id RETURNING id
+          ORDER BY sent.id
+       ON CONFLICT DO NOTHING RETURNING id
             """,
             sent,
             self._get_target_query(SQL("sent"), SQL()),

@@ -209,6 +209,9 @@ class TestUsageRecording(UsageCommon):
         )
         self.assertEqual(self._find("late").usage_date, date(2027, 1, 10))
         self.assertEqual(self._find("plain").usage_date, date(2027, 1, 9))
+        self.account.with_user(self.clerk).billing_tz = "UTC"
+        self.assertEqual(self._find("late").usage_date, date(2027, 1, 9))
+        self.assertEqual(self._find("plain").usage_date, date(2027, 1, 9))
 
     def test_cancelled_events_count_nothing_in_any_order(self):
         self._record(
