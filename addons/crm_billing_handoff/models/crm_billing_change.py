@@ -364,7 +364,7 @@ class CrmBillingChange(models.Model):
         changes.invalidate_recordset(["state"])
         for change in changes.filtered(lambda change: change.state in OPEN):
             change._apply_or_schedule()
-        return self._get_next_action()
+        return {"type": "ir.actions.act_window_close"}
 
     def action_withdraw(self):
         """Take back drafts and scheduled changes."""
@@ -376,10 +376,6 @@ class CrmBillingChange(models.Model):
                 note=self.env._("Withdrawn: %(what)s", what=change.display_name),
             )
         return True
-
-    def action_view_agreement(self):
-        """Open the agreement."""
-        return self._get_next_action()
 
     # === BUSINESS METHODS === #
 
@@ -399,17 +395,6 @@ class CrmBillingChange(models.Model):
                     "or choose credit instead of refund."
                 )
             )
-
-    def _get_next_action(self):
-        agreement = self.agreement_id
-        if len(agreement) != 1:
-            return {"type": "ir.actions.act_window_close"}
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": agreement._name,
-            "res_id": agreement.id,
-            "views": [(False, "form")],
-        }
 
     def _get_default_lines(self):
         """Return the recurring lines that the day meets."""

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_amount, format_date
 
 from .crm_billing_change_plan import DAY
 
@@ -213,15 +214,20 @@ class CrmBillingChange(models.Model):
 
     def _summarise(self, preview):
         labels = dict(self._fields["change_type"]._description_selection(self.env))
+        currency = self.agreement_id.currency_id
+
+        def money(name):
+            return format_amount(self.env, float(preview[name]), currency)
+
         return self.env._(
             "%(what)s from %(day)s: credit %(credit)s, charge %(charge)s, MRR "
             "%(before)s → %(after)s.",
             what=labels[self.change_type],
-            day=self.date,
-            credit=preview["credit"],
-            charge=preview["charge"],
-            before=preview["mrr_before"],
-            after=preview["mrr_after"],
+            day=format_date(self.env, self.date),
+            credit=money("credit"),
+            charge=money("charge"),
+            before=money("mrr_before"),
+            after=money("mrr_after"),
         )
 
     def _log(self, text):

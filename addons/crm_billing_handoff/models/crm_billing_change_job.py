@@ -43,10 +43,12 @@ class CrmBillingAgreement(models.Model):
     change_ids = fields.One2many("crm.billing.change", "agreement_id", string="Changes")
     change_count = fields.Integer(compute="_compute_change_count")
 
-    @api.depends("change_ids")
+    @api.depends("change_ids.state")
     def _compute_change_count(self):
+        """Count what was decided; drafts are thoughts."""
         for agreement in self:
-            agreement.change_count = len(agreement.change_ids)
+            decided = agreement.change_ids.filtered(lambda one: one.state != "draft")
+            agreement.change_count = len(decided)
 
     def action_view_changes(self):
         """Open the changes of the agreement."""

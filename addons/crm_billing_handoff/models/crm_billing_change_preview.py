@@ -38,7 +38,15 @@ class CrmBillingChange(models.Model):
     mrr_effect = fields.Monetary(string="MRR Effect", compute="_compute_preview")
     next_date = fields.Date(string="Next Invoice", compute="_compute_preview")
 
+    has_usage = fields.Boolean(compute="_compute_has_usage")
+
     # === COMPUTE METHODS === #
+
+    @api.depends("agreement_id", "line_ids")
+    def _compute_has_usage(self):
+        for change in self:
+            lines = change.line_ids or change._get_default_lines()
+            change.has_usage = "usage" in lines.mapped("billing_method")
 
     @api.depends(
         "agreement_id",
@@ -164,8 +172,11 @@ class CrmBillingChange(models.Model):
                 totals["total"] += untaxed + tax
             kind = "credit" if row.vals["kind"] == "credit" else "charge"
             totals[kind] += row.amount
+            inputs = row.vals.get("explanation", {}).get("inputs", {})
             described.append(
                 {
+                    "days": inputs.get("days"),
+                    "of_days": inputs.get("of_days"),
                     "kind": row.vals["kind"],
                     "name": row.line.product_id.display_name,
                     "from": str(row.vals["date_from"]),
