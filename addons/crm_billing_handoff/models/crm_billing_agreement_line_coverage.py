@@ -56,7 +56,8 @@ class CrmBillingAgreementLine(models.Model):
         strip["cells"] = [
             self._prepare_cell(cell, name, rows, today) for cell, name in events
         ]
-        for cell in strip["cells"][:1]:
+        first = strip["cells"][:1] if last.billing_method in RECURRING else []
+        for cell in first:
             year = cell["date_from"][:4]
             cell["year"] = year if year != cell["label"] else ""
         shown = sum(

@@ -146,3 +146,20 @@ class TestAgreementTours(AgreementCommon, HttpCase):
         self.assertIn("Our outage", waived.note)
         self.assertEqual([row.status for row in billed], ["draft", "draft"])
         self.assertEqual(len(agreement.move_ids), 3)
+
+    def test_usage_import(self):
+        self.account.ref = "C-100"
+        meter = self.env["crm.billing.meter"].create(
+            {"name": "Calls", "code": "calls", "unit_price": 0.5}
+        )
+        line = {"billing_method": "usage", "meter_id": meter.id, "name": "Gateway"}
+        agreement = self._create_agreement(
+            start_date=self.today.replace(day=1), lines=[line]
+        )
+
+        self._start_tour("billing_clerk_imports_usage", agreement, self.clerk)
+
+        events = self.env["crm.billing.usage"].search([("meter_id", "=", meter.id)])
+        self.assertEqual(sorted(events.mapped("value")), [250.0, 400.0])
+        self.assertEqual(events.line_id, agreement.line_ids)
+        self.assertEqual(events.batch_id.refused, 1)

@@ -1,3 +1,4 @@
+import {inputFiles} from "@web/../tests/utils";
 import {registry} from "@web/core/registry";
 
 const tours = registry.category("web_tour.tours");
@@ -224,6 +225,56 @@ tours.add("billing_manager_fills_the_gaps", {
         },
         {
             trigger: ".o_form_view button[name=action_view_agreements]",
+        },
+    ],
+});
+
+/** Import usage from a file: the rows are seen first, a bad one is refused by itself. */
+tours.add("billing_clerk_imports_usage", {
+    steps: () => [
+        {
+            trigger: ".o_menu_sections button:contains('Usage')",
+            run: "click",
+        },
+        {
+            trigger: ".dropdown-item:contains('Import Usage')",
+            run: "click",
+        },
+        {
+            trigger: ".modal .o_field_widget[name=file] input[type=file]:not(:visible)",
+            async run() {
+                const day = new Date().toISOString().slice(0, 10);
+                const rows = [
+                    "id;at;value;account;meter",
+                    `call-1;${day};400;C-100;calls`,
+                    `call-2;${day};250;C-100;calls`,
+                    `call-3;${day};;C-100;calls`,
+                ];
+                const file = new File([rows.join("\n")], "usage.csv", {type: "text/csv"});
+                await inputFiles(".modal input.o_input_file", [file]);
+            },
+        },
+        {
+            content: "what would come is shown first",
+            trigger: ".modal .o_field_widget[name=preview_text]:contains('call-2')",
+        },
+        {
+            trigger: ".modal footer button[name=action_import]",
+            run: "click",
+        },
+        {
+            content: "two came, one is refused and says why",
+            trigger: `${noModal} .o_form_view .o_field_widget[name=accepted]:contains('2')`,
+        },
+        {
+            trigger: ".o_form_view .o_field_widget[name=refusal_text]:contains('call-3')",
+        },
+        {
+            trigger: ".o_form_view button[name=action_view_usage]",
+            run: "click",
+        },
+        {
+            trigger: ".o_list_view .o_data_row:contains('250')",
         },
     ],
 });
