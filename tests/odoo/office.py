@@ -143,12 +143,12 @@ class Office:
         )
         return deals
 
-    def create_broken_product(self):
+    def create_broken_product(self, code="999900"):
         """Create a product that no invoice can hold: its account is off balance.
 
         :return: its id and the id of that account
         """
-        values = {"name": "Off balance", "code": "999900"}
+        values = {"name": "Off balance", "code": code}
         values |= {"account_type": "off_balance"}
         [account] = self.admin("account.account", "create", [values])
         values = {"property_account_income_id": account}
