@@ -19,6 +19,7 @@ from . import test_hand_off
 from . import test_holes
 from . import test_machine_fields
 from . import test_meter
+from . import test_milestone_contract
 from . import test_milestone_forms
 from . import test_milestones
 from . import test_multi_company
