@@ -1,7 +1,7 @@
 {
     "name": "CRM Billing: Handoff",
-    "summary": "A won opportunity becomes a reviewed draft invoice, nothing retyped",
-    "version": "19.0.1.0.0",
+    "summary": "A won opportunity becomes an invoice or agreement, nothing retyped",
+    "version": "19.0.1.1.0",
     "category": "Sales/CRM",
     "author": "CRM Billing Contributors",
     "license": "LGPL-3",
