@@ -43,10 +43,13 @@ class CrmBillingChange(models.Model):
             document = Document(agreement, today, dues)
             papers.append(Paper(header, [document], is_refund=True))
         notes = agreement._make_papers(papers)
-        notes._post(soft=False)
-        self._pay_back()
         if rows - on_paper and not agreement._expects_any_invoice():
-            agreement._settle_now()
+            settled = agreement._settle_now()
+            rest = settled.filtered(lambda move: move.reversed_entry_id)
+            rest.is_billing_refund = True
+            notes |= rest
+        notes.filtered(lambda note: note.state == "draft")._post(soft=False)
+        self._pay_back()
 
     def _pay_back(self):
         """Pay the excess of the credit notes back, once; the rest stays as credit."""
@@ -145,11 +148,33 @@ class AccountMove(models.Model):
     def _get_billing_refundable(self):
         """Return the money that came in for the invoice and was not sent back yet.
 
+        Also what an invoice before it brought, where that is credited on this one.
+
         :return: float in the currency of the invoice, never negative
         """
         if not self:
             return 0.0
         self.ensure_one()
+        return self._get_refundable_money() + self._get_carried_money()
+
+    def _get_carried_money(self):
+        """Return the money of earlier invoices that is credited on this one.
+
+        What is open on them is closed first.
+        """
+        carried = defaultdict(float)
+        for line in self.invoice_line_ids.filtered(lambda line: line.price_total < 0):
+            carried[line.billing_period_ids.debit_id.move_id - self] -= line.price_total
+        return sum(
+            min(
+                amount,
+                max(0.0, origin._get_billing_refundable() - origin.amount_residual),
+            )
+            for origin, amount in carried.items()
+            if len(origin) == 1
+        )
+
+    def _get_refundable_money(self):
         came_in = sum(self._get_billing_partials().mapped("debit_amount_currency"))
         sent_back = self.env["account.payment"].search(
             [

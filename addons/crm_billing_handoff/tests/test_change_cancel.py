@@ -6,6 +6,7 @@ from odoo.tests import tagged
 from .change_common import ChangeCommon
 
 MARCH = date(2027, 3, 1)
+NOVEMBER = date(2027, 11, 5)
 ELEVENTH = date(2027, 3, 11)
 
 
@@ -107,6 +108,60 @@ class TestChangeCancel(ChangeCommon):
             agreement, "cancel", ELEVENTH, user=self.manager, policy="refund"
         )
         self.assertEqual(change.refund_amount, 132.0)
+
+    def _create_changed(self, paid, **plan):
+        """Return an agreement of 84.00, paid in part, that costs 126.00 since the 19th.
+
+        Cancelled after the 24th, 14 days at 84.00 and 6 at 126.00 are used: 64.40.
+        """
+        plan = self._create_plan(**plan)
+        agreement = self._create_billed(NOVEMBER, plan_id=plan.id)
+        if paid:
+            self._pay_part(agreement.move_ids, paid)
+        self._change(agreement, "price", date(2027, 11, 19), price_unit=126.0)
+        self._post(agreement.move_ids.filtered(lambda move: move.state == "draft"))
+        return agreement
+
+    def test_credit_meets_the_change_that_waits(self):
+        agreement = self._create_changed(84.0)
+        self._change(agreement, "cancel", date(2027, 11, 24), policy="credit")
+        note = self._get_notes(agreement)
+        self.assertEqual(note.amount_untaxed, 19.60)
+        self.assertEqual(len(agreement.move_ids), 2, "no other document")
+
+    def test_refund_meets_the_change_that_waits(self):
+        agreement = self._create_changed(92.4)
+        change = self._change(
+            agreement,
+            "cancel",
+            date(2027, 11, 24),
+            user=self.manager,
+            policy="refund",
+        )
+        self.assertEqual(change.refund_amount, 21.56)
+
+    def test_refund_of_what_an_earlier_invoice_brought(self):
+        agreement = self._create_changed(92.4, proration_timing="now")
+        change = self._change(
+            agreement,
+            "cancel",
+            date(2027, 11, 24),
+            user=self.manager,
+            policy="refund",
+        )
+        self.assertEqual(self._get_notes(agreement).amount_untaxed, 42.0)
+        self.assertEqual(change.refund_amount, 21.56)
+
+    def test_what_is_open_on_the_earlier_invoice_is_not_paid_back(self):
+        agreement = self._create_changed(40.0, proration_timing="now")
+        change = self._change(
+            agreement,
+            "cancel",
+            date(2027, 11, 24),
+            user=self.manager,
+            policy="refund",
+        )
+        self.assertFalse(change.payment_ids)
 
     def test_an_invoice_closed_by_a_credit_note_brought_no_money(self):
         agreement = self._create_march()
