@@ -166,7 +166,9 @@ class CrmBillingAgreement(models.Model):
         Credits ride on the invoice as long as its total stays positive; the others
         become credit notes of the invoices they credit (2.6, 3.3).
         """
-        kept, credited = self._split_credits(document.rows)
+        invoice_date = self._get_invoice_date(document.billing_date, today, cache)
+        position = self._get_fiscal_position(invoice_date, cache)
+        kept, credited = self._split_credits(document.rows, position)
         if kept and all(row.vals["kind"] == "usage" and not row.amount for row in kept):
             # Nothing was used and nothing else is due: an empty invoice helps nobody.
             key = (document.billing_date, "noted", self.id)
@@ -181,15 +183,16 @@ class CrmBillingAgreement(models.Model):
             key = (document.billing_date, "credit", self.id, origin.id)
             yield key, Paper(header, [Document(self, today, rows)], is_refund=True)
 
-    def _split_credits(self, rows):
+    def _split_credits(self, rows, position):
         """Return ``(rows for the invoice, {credited invoice: rows})``."""
         debits = [row for row in rows if row.amount >= 0]
         credits = [row for row in rows if row.amount < 0]
         net = sum((row.amount for row in debits), Decimal(0))
-        gross = sum((self._get_gross(row) for row in debits), Decimal(0))
+        gross = sum((self._get_gross(row, position) for row in debits), Decimal(0))
         kept, others = list(debits), defaultdict(list)
         for row in credits:
-            rest, rest_gross = net + row.amount, gross + self._get_gross(row)
+            rest = net + row.amount
+            rest_gross = gross + self._get_gross(row, position)
             if debits and rest >= 0 and rest_gross >= 0:
                 net, gross = rest, rest_gross
                 kept.append(row)
@@ -208,9 +211,9 @@ class CrmBillingAgreement(models.Model):
         return debit.move_line_id.move_id
 
     @api.model
-    def _get_gross(self, row):
+    def _get_gross(self, row, position):
         """Return an estimate with tax, good enough to tell the sign of a total."""
-        taxes = row.line.tax_ids
+        taxes = position.map_tax(row.line.tax_ids._origin)
         if row.tax_ids is not None:
             taxes = taxes.browse(row.tax_ids)
         rates = [
