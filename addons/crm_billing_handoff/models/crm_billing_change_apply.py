@@ -251,7 +251,8 @@ class CrmBillingChange(models.Model):
             if self.policy == "refund":
                 self._refund(pending)
             elif not agreement._expects_any_invoice():
-                agreement._settle_now(pending)
+                # With what waits already: a charge that is credited may be in it.
+                agreement._settle_now()
         elif plan.timings == {"now"}:
             agreement._settle_now(pending, self.date)
         elif "now" in plan.timings:
