@@ -54,9 +54,11 @@ def start(stage, env, story, position=0):
         terms = {**{key: story.get(key) for key in TERMS}, **line}
         product = stage.get_product(env, position + number)
         values = prepare_line(stage, env, agreement, product, terms, number)
-        lines[line.get("id") or str(number)] = env["crm.billing.agreement.line"].create(
-            values
-        )
+        created = env["crm.billing.agreement.line"].create(values)
+        if is_instant(terms.get("start")):
+            # Only the flow starts a line in the middle of a day.
+            created.sudo().start_at = naive(stage.to_instant(terms["start"]))
+        lines[line.get("id") or str(number)] = created
     agreement.action_start()
     return agreement, lines
 
@@ -103,8 +105,6 @@ def prepare_line(stage, env, agreement, product, terms, number):
 
 def _prepare_anchor(stage, terms):
     values = {}
-    if is_instant(terms.get("start")):
-        values["start_at"] = naive(stage.to_instant(terms["start"]))
     if anchor := stage.to_date(terms.get("anchor")):
         at_end = terms.get("anchor_mode") == "end_of_month"
         values["anchor_date"] = anchor

@@ -232,12 +232,13 @@ def _post_drafts(cast):
     """Review and post every draft, as a person who has nothing to object."""
     with cast.stage.at(cast.now) as env:
         drafts = cast.find_moves(env).filtered(lambda move: move.state == "draft")
-        for draft in drafts.sorted("id"):
-            if draft.is_billing_review and draft.billing_difference_count:
-                cast.reviewed += _get_differences(draft)
-                draft.billing_review_note = "As the story tells it"
-                draft.action_billing_review()
-            draft.action_post()
+        odd = drafts.filtered("is_billing_review").filtered("billing_difference_count")
+        for draft in odd:
+            cast.reviewed += _get_differences(draft)
+            draft.billing_review_note = "As the story tells it"
+        odd.action_billing_review()
+        if drafts:
+            drafts.sorted("id").action_post()
 
 
 def _get_differences(draft):
