@@ -3,6 +3,7 @@ from . import test_account
 from . import test_account_impact
 from . import test_agreement_access
 from . import test_agreement_handoff
+from . import test_agreement_handoff_performance
 from . import test_agreement_invoicing
 from . import test_agreement_ledger
 from . import test_agreement_performance
