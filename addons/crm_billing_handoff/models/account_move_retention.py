@@ -31,6 +31,7 @@ class AccountMove(models.Model):
     billing_retention_open = fields.Monetary(
         string="Retention Not Released",
         compute="_compute_billing_retention_open",
+        compute_sudo=True,
         help="The part of the retention that is not released yet.",
     )
     billing_release_ids = fields.One2many(

@@ -212,6 +212,9 @@ class AccountMove(models.Model):
     has_billing_period = fields.Boolean(
         compute="_compute_billing_agreement_names", compute_sudo=True
     )
+    # Core's form counts payments, which Sales cannot read, so that a salesperson could
+    # not open an invoice of his own deal. The number alone says nothing.
+    payment_count = fields.Integer(compute_sudo=True)
 
     @api.depends("agreement_ids")
     def _compute_billing_agreement_names(self):

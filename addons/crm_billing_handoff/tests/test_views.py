@@ -271,6 +271,7 @@ class TestViews(BillingHandoffCommon):
                 continue
             arch = etree.fromstring(view["arch"])
             specification = self._get_specification(arch, fields, model._name)
+            self.env.invalidate_all()  # as each call of the client starts
             if model.ids:
                 model.web_read(specification)
                 model.web_search_read([("id", "in", model.ids)], specification)
