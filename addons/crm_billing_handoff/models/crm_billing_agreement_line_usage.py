@@ -70,13 +70,17 @@ class CrmBillingAgreementLine(models.Model):
 
     @api.onchange("meter_id")
     def _onchange_meter_id(self):
+        """Show the price of the meter, also where a list shows the unit price alone."""
         if self.meter_id:
-            self.update(self._merge_price({}, self.meter_id, self.product_id))
+            values = self._merge_price({}, self.meter_id, self.product_id)
+            self.update({**values, "price_unit": values["unit_price"]})
 
     def _compute_usage_so_far(self):
         spans, today = {}, {}
         for line in self:
             line.usage_so_far, line.usage_text = False, False
+            if not line.id or not line.agreement_id:
+                continue  # not saved yet, so nothing is measured for it
             day = today[line] = line.agreement_id._get_today()
             if part := line._get_running_part(day):
                 spans[line] = line._to_span(part.period)

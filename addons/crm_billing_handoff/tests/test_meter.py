@@ -103,6 +103,18 @@ class TestMeter(UsageCommon):
             [{"meter_id": self.meter.id, "unit_price": 0.25, "timing": "arrears"}],
         )
 
+    def test_line_typed_in_the_form_has_the_price_of_the_meter(self):
+        self.product.billing_meter_id = self.meter
+        agreement = self._create_agreement(start=False)
+        lines = self.env["crm.billing.agreement.line"].with_user(self.clerk)
+        with Form(lines.with_context(default_agreement_id=agreement.id)) as form:
+            form.product_id = self.product
+            form.billing_method = "usage"
+        line = form.record
+        self.assertRecordValues(
+            line, [{"meter_id": self.meter.id, "unit_price": 0.5, "usage_text": False}]
+        )
+
     def test_usage_line_without_meter_cannot_start(self):
         with self.assertRaisesRegex(UserError, "choose the meter"):
             self._create_agreement(lines=[{"billing_method": "usage"}])
