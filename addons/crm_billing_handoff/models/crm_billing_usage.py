@@ -202,7 +202,24 @@ class CrmBillingUsage(models.Model):
     def action_dismiss_late(self):
         """Do not bill events that came later than their meter accepts."""
         self._check_can_record()
-        self.filtered("is_held").sudo().is_void = True  # as above
+        held = self.filtered("is_held").sudo()  # as above
+        held.is_void = True
+        self.env["crm.billing.event"]._log(
+            [
+                {
+                    "action": "waived",
+                    "agreement_id": event.agreement_id.id,
+                    "partner_id": event.partner_id.id,
+                    "company_id": event.company_id.id,
+                    "note": self.env._(
+                        "Late usage %(event)s of %(meter)s, not billed",
+                        event=event.event_uid,
+                        meter=event.meter_id.name,
+                    ),
+                }
+                for event in held
+            ]
+        )
         return True
 
     def action_assign(self):

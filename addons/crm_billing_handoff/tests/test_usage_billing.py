@@ -267,6 +267,9 @@ class TestUsageBilling(UsageCommon):
         late[1].with_user(self.clerk).action_dismiss_late()
         self.assertEqual(self._bill("2027-03-01")[0].price_subtotal, 3.0)
         self.assertEqual(late[1].state, "void")
+        log = self.env["crm.billing.event"].search([("action", "=", "waived")], limit=1)
+        self.assertIn(late[1].event_uid, log.note)
+        self.assertEqual(log.user_id, self.clerk)
         self.assertFalse(any(agreement.period_ids.mapped("needs_rating")))
 
     def test_what_arrives_while_billing_is_found_later(self):
