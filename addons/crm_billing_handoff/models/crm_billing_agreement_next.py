@@ -41,8 +41,9 @@ class CrmBillingAgreement(models.Model):
     )
 
     _due_idx = models.Index(
-        "(next_run_at) WHERE state IN ('running', 'paused') AND next_run_at IS NOT NULL "
-        "AND billing_error IS NULL AND is_catch_up_held IS NOT TRUE"
+        "(next_run_at) WHERE state IN ('running', 'paused') "
+        "AND next_run_at IS NOT NULL AND billing_error IS NULL "
+        "AND is_catch_up_held IS NOT TRUE"
     )
 
     _failed_idx = models.Index("(id) WHERE billing_error IS NOT NULL")
@@ -77,14 +78,18 @@ class CrmBillingAgreement(models.Model):
         (self - live).next_invoice_date = False
         (self - live).next_run_at = False
         facts = live.line_ids._read_coverage()
-        waiting = live._get_waiting_dates()
-        for agreement in live:
-            steps = [
+        steps_by_agreement = {
+            agreement: [
                 (day - timedelta(days=line.lead_days), day)
                 for line in agreement.line_ids
                 if (day := line._get_next_date(facts))
             ]
-            if not steps and agreement.id in waiting:
+            for agreement in live
+        }
+        ending = live.filtered(lambda agreement: not steps_by_agreement[agreement])
+        waiting = ending._get_waiting_dates()
+        for agreement, steps in steps_by_agreement.items():
+            if agreement.id in waiting:
                 # Nothing else will come: what waits gets a document of its own.
                 steps = [(waiting[agreement.id], waiting[agreement.id])]
             agreement.next_invoice_date = min(

@@ -87,19 +87,17 @@ class CrmBillingAgreement(models.Model):
         :return: ``(ours, what a person holds)``
         """
         free = domain & Domain("id", "not in", busy.ids)
-        order = "payer_id.id, next_run_at, id"
-        while groups := self.search(free, limit=20 * limit, order=order).grouped(
-            "payer_id"
+        while groups := self._read_group(
+            free, ["payer_id"], ["__count"], limit=10 * limit, order="id:min"
         ):
             # What the other lane billed by now is seen: the locks begin a transaction.
             self.env.cr.commit()
-            payers = self._claim_payers(groups, limit)
-            self.env.cr.execute(
-                SQL("SELECT set_config('lock_timeout', %s, true)", LOCK_PATIENCE)
+            payer_ids = self._claim_payers(groups, limit)
+            found = self.search(
+                free & Domain("payer_id", "in", payer_ids),
+                order="next_run_at, id",
             )
-            payer_ids = [payer.id for payer in payers]
-            found = self.search(free & Domain("payer_id", "in", payer_ids), order=order)
-            if found or not payers:
+            if found or not payer_ids:
                 ours = found.try_lock_for_update(allow_referencing=True)
                 return ours, found - ours
         return self.browse(), self.browse()
@@ -108,36 +106,42 @@ class CrmBillingAgreement(models.Model):
     def _claim_payers(self, groups, limit):
         """Lock payers that no other lane holds, until ``limit`` agreements are claimed.
 
-        :param groups: ``{payer: agreements}``, in the order of the run
+        :param groups: ``[(payer, number of agreements)]``, oldest agreement first
+        :return: ids of the payers
         """
-        claimed, room, groups = [], limit, dict(groups)
+        claimed, room = [], limit
+        groups = {payer.id: count for payer, count in groups}
         while groups and room > 0:
             batch, size = [], 0
-            for payer, agreements in groups.items():
-                size += len(agreements)
+            for payer_id, count in groups.items():
+                size += count
                 if size > room and (claimed or batch):
                     break
-                batch.append(payer)
+                batch.append(payer_id)
             if not batch:
                 break
             free = self._lock_payers(batch)
             claimed += free
-            room -= sum(len(groups[payer]) for payer in free)
+            room -= sum(groups[payer_id] for payer_id in free)
             groups = {key: groups[key] for key in groups if key not in batch}
         return claimed
 
     @api.model
-    def _lock_payers(self, payers):
-        """Return those of ``payers`` that are ours until the end of the transaction."""
+    def _lock_payers(self, payer_ids):
+        """Return those payers that are ours until the end of the transaction.
+
+        In which nobody is waited for any longer than `LOCK_PATIENCE`.
+        """
         rows = self.env.execute_query(
             SQL(
-                "SELECT id FROM unnest(%s) id WHERE pg_try_advisory_xact_lock(%s, id)",
-                [payer.id for payer in payers],
+                "SELECT id FROM unnest(%s) id, set_config('lock_timeout', %s, true)"
+                " WHERE pg_try_advisory_xact_lock(%s, id)",
+                payer_ids,
+                LOCK_PATIENCE,
                 20261,
             )
         )
-        free = {payer_id for [payer_id] in rows}
-        return [payer for payer in payers if payer.id in free]
+        return [payer_id for [payer_id] in rows]
 
     def _invoice_due_or_bisect(self, now):
         """Invoice the chunk at once; on failure halve it until the culprit is alone.
