@@ -68,6 +68,7 @@ from . import crm_billing_period_explain
 from . import crm_billing_agreement_line_milestone_row
 from . import crm_billing_agreement_upcoming
 from . import crm_billing_rehearsal
+from . import crm_billing_rehearsal_line
 from . import crm_billing_rehearsal_difference
 from . import crm_billing_price_model
 from . import crm_billing_meter
@@ -91,6 +92,7 @@ from . import crm_billing_change_preview
 from . import crm_billing_change_apply
 from . import crm_billing_agreement_settle
 from . import crm_billing_period_credit
+from . import crm_billing_period_again
 from . import crm_billing_change_refund
 from . import crm_billing_agreement_renewal
 from . import crm_billing_price_revision

@@ -52,10 +52,43 @@ class CrmBillingAgreement(models.Model):
         papers = []
         start = max(self._get_today(), self.next_invoice_date or self._get_today())
         for months in HORIZONS:
-            papers = self.preview_invoices(start + relativedelta(months=months))
+            until = start + relativedelta(months=months)
+            papers = self._read_ahead(
+                until, lambda agreement, until=until: agreement.preview_invoices(until)
+            )
             if len(papers) > count:
                 break
         return papers
+
+    def _read_ahead(self, until, read):
+        """Return ``read(self)`` as it will be when scheduled changes are applied.
+
+        They are applied in a savepoint that is always rolled back: nothing is kept.
+
+        :param until: last day (local) of the changes that count
+        :param read: function of the agreements; returns no record that is new
+        """
+        scheduled = (
+            self.env["crm.billing.change"]
+            .sudo()
+            .search(
+                [
+                    ("agreement_id", "in", self.ids),
+                    ("state", "=", "scheduled"),
+                    ("date", "<=", until),
+                ]
+            )
+        )
+        if not scheduled:
+            return read(self)
+        silent = self.with_context(tracking_disable=True, mail_notrack=True)
+        with self.env.cr.savepoint() as savepoint:
+            for agreement in scheduled.agreement_id.with_context(silent.env.context):
+                agreement._apply_scheduled_changes(until)
+            result = read(silent)
+            savepoint.rollback()
+        self.env.invalidate_all(flush=False)
+        return result
 
     def _describe_upcoming(self, paper):
         currency = self.currency_id

@@ -1,9 +1,14 @@
+import logging
+
+import psycopg2
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import format_date
+
+_logger = logging.getLogger(__name__)
 
 CHUNK_SIZE = 100
 # A book of at most this many agreements is rehearsed while the user waits.
@@ -305,11 +310,34 @@ class CrmBillingRehearsal(models.Model):
         return len(agreements)
 
     def _plan_lines(self, agreements):
-        """Return the values of what ``agreements`` would bill; writes nothing."""
+        """Return the values of what ``agreements`` would bill; writes nothing.
+
+        Whatever one agreement breaks is told on a line of its own, as in the run.
+        """
+        known = set(agreements.line_ids.ids)
         looking = agreements.with_context(billing_look_ahead=True)
-        papers, errors, _held = looking._plan_papers(until=self.date_until)
+        try:
+            with self.env.cr.savepoint():
+                return looking._read_ahead(
+                    self.date_until, lambda ahead: self._read_lines(ahead, known)
+                )
+        except psycopg2.OperationalError:
+            raise
+        except Exception as error:
+            if len(agreements) == 1:
+                _logger.warning("Agreement %s cannot be rehearsed", agreements.id)
+                return [self._prepare_broken(agreements, str(error))]
+        half = len(agreements) // 2
+        return self._plan_lines(agreements[:half]) + self._plan_lines(agreements[half:])
+
+    def _read_lines(self, agreements, known):
+        """Return the values of the expected rows and of those that cannot be billed.
+
+        :param known: ids of the lines that are there without any scheduled change
+        """
+        papers, errors, _held = agreements._plan_papers(until=self.date_until)
         vals_list = [
-            self._prepare_line(row, document.agreement)
+            self._prepare_line(row, document.agreement, known)
             for paper in papers
             for document in paper.documents
             for row in document.rows
@@ -320,15 +348,21 @@ class CrmBillingRehearsal(models.Model):
         ]
         return vals_list
 
-    def _prepare_line(self, row, agreement):
-        """Return the values of one expected ledger row."""
+    def _prepare_line(self, row, agreement, known):
+        """Return the values of one expected ledger row.
+
+        A line that only a scheduled change will make is told as the one it replaces.
+        """
         line, vals = row.line, row.vals
+        kept = line
+        while kept and kept.id not in known:
+            kept = kept.predecessor_id
         amount = float(row.amount)
         return {
             "rehearsal_id": self.id,
             "agreement_id": agreement.id,
-            "line_id": line.id,
-            "chain_id": line._get_first_of_chain().id,
+            "line_id": kept.id,
+            "chain_id": kept and kept._get_first_of_chain().id,
             "kind": vals["kind"],
             "billing_date": row.billing_date,
             "date_from": vals["date_from"],
@@ -364,81 +398,3 @@ class CrmBillingRehearsal(models.Model):
         """Forget rehearsals of more than a year ago."""
         oldest = fields.Datetime.subtract(fields.Datetime.now(), days=KEEP_DAYS)
         self.search([("create_date", "<", oldest)], limit=20).unlink()
-
-
-class CrmBillingRehearsalLine(models.Model):
-    """What a rehearsal expects to bill: one ledger row that is not written."""
-
-    _name = "crm.billing.rehearsal.line"
-    _description = "Rehearsed Billing"
-    _order = "billing_date, agreement_id, id"
-    _rec_name = "agreement_id"
-
-    rehearsal_id = fields.Many2one(
-        "crm.billing.rehearsal", required=True, index=True, ondelete="cascade"
-    )
-    company_id = fields.Many2one(
-        related="rehearsal_id.company_id", store=True, precompute=True, index=True
-    )
-    company_currency_id = fields.Many2one(
-        related="company_id.currency_id", string="Company Currency"
-    )
-    agreement_id = fields.Many2one(
-        "crm.billing.agreement", required=True, index=True, ondelete="cascade"
-    )
-    partner_id = fields.Many2one(
-        related="agreement_id.partner_id",
-        string="Account",
-        store=True,
-        precompute=True,
-    )
-    user_id = fields.Many2one(
-        related="agreement_id.user_id", store=True, precompute=True
-    )
-    line_id = fields.Many2one(
-        "crm.billing.agreement.line", index="btree_not_null", ondelete="cascade"
-    )
-    chain_id = fields.Many2one(
-        "crm.billing.agreement.line",
-        string="First Line",
-        help="The line that all its replacements go back to.",
-        index="btree_not_null",
-        ondelete="cascade",
-    )
-    product_id = fields.Many2one(
-        related="line_id.product_id", store=True, precompute=True
-    )
-    kind = fields.Selection("_get_kinds")
-    billing_date = fields.Date(string="Billed On", required=True)
-    date_from = fields.Date(string="First Day")
-    date_to = fields.Date(help="The first day that is not covered.")
-    price = fields.Float(digits=(16, 6), aggregator=None)
-    quantity = fields.Float(digits=(16, 6), aggregator=None)
-    discount = fields.Float(digits=(16, 6), aggregator=None)
-    factor = fields.Char(string="Share")
-    currency_id = fields.Many2one(related="agreement_id.currency_id")
-    amount = fields.Monetary(aggregator=None)
-    amount_company = fields.Monetary(
-        string="Before Tax", currency_field="company_currency_id"
-    )
-    error = fields.Char(string="Cannot Be Billed")
-
-    @api.model
-    def _get_kinds(self):
-        return (
-            self.env["crm.billing.period"]
-            ._fields["kind"]
-            ._description_selection(self.env)
-        )
-
-
-class CrmBillingAgreementLine(models.Model):
-    _inherit = "crm.billing.agreement.line"
-
-    def _get_first_of_chain(self):
-        """Return the line that this one goes back to, through all replacements."""
-        self.ensure_one()
-        first = self
-        while first.predecessor_id and first.predecessor_id != self:
-            first = first.predecessor_id
-        return first

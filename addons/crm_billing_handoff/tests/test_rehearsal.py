@@ -79,6 +79,65 @@ class TestRehearsal(AgreementCommon):
 
     # === DIFFERENCES === #
 
+    def _schedule(self, agreement, day, **values):
+        change = self.env["crm.billing.change"].create(
+            {"agreement_id": agreement.id, "date": day, **values}
+        )
+        change.action_apply()
+        self.assertEqual(change.state, "scheduled")
+        return change
+
+    def test_a_scheduled_change_counts_and_stays_scheduled(self):
+        agreement = self._create_flat()
+        first = self._rehearse(3)
+        change = self._schedule(
+            agreement, date(2027, 7, 1), change_type="price", price_unit=130.0
+        )
+        second = self._rehearse(3)
+        self.assertEqual(
+            second.line_ids.mapped("amount"),
+            [100.0, 130.0, 130.0],
+        )
+        self.assertEqual(
+            self._get_causes(second),
+            [("price", date(2027, 7, 1), 30.0), ("price", date(2027, 8, 1), 30.0)],
+        )
+        self.assertEqual(second.line_ids.line_id, first.line_ids.line_id)
+        self.assertEqual(change.state, "scheduled")
+        self.assertEqual(len(agreement.line_ids), 1)
+        self.assertFalse(agreement.period_ids)
+
+    def test_a_scheduled_end_and_a_scheduled_new_line(self):
+        agreement = self._create_flat()
+        self._rehearse(3)
+        self._schedule(
+            agreement,
+            date(2027, 7, 1),
+            change_type="add",
+            product_id=self._create_product(name="More").id,
+            plan_id=self.monthly.id,
+            price_unit=5.0,
+        )
+        causes = self._get_causes(self._rehearse(3))
+        self.assertEqual({cause for cause, _day, _amount in causes}, {"new"})
+        self.assertEqual(len(agreement.line_ids), 1)
+
+    def test_what_raises_anything_is_told_and_the_rest_expected(self):
+        broken, good = self._create_flat(), self._create_flat()
+        lines = self.env.registry["crm.billing.agreement.line"]
+        plain = lines._get_dues
+
+        def raising(line, *arguments):
+            if line.agreement_id == broken:
+                raise ZeroDivisionError("odd data")
+            return plain(line, *arguments)
+
+        with patch.object(lines, "_get_dues", raising):
+            with self.assertLogs(MODULE, "WARNING"):
+                rehearsal = self._rehearse(1)
+        self.assertEqual(rehearsal.line_ids.filtered("error").agreement_id, broken)
+        self.assertEqual(rehearsal.line_ids.filtered("kind").agreement_id, good)
+
     def test_the_first_one_has_nothing_to_compare_with(self):
         self._create_flat()
         rehearsal = self._rehearse()
@@ -252,6 +311,28 @@ class TestUpcoming(AgreementCommon):
             (money(100.0), money(10.0), money(110.0)),
         )
         self.assertFalse(agreement.period_ids)
+
+    def test_a_scheduled_price_is_shown_from_its_day(self):
+        agreement = self._create_agreement(
+            start_date=date(2027, 6, 1), price_unit=100.0
+        )
+        change = self.env["crm.billing.change"].create(
+            {
+                "agreement_id": agreement.id,
+                "change_type": "price",
+                "price_unit": 120.0,
+                "date": date(2027, 7, 1),
+            }
+        )
+        change.action_apply()
+        found = agreement.with_user(self.seller).get_upcoming_invoices(3)
+        money = agreement.currency_id.format
+        self.assertEqual(
+            [document["untaxed"] for document in found["documents"]],
+            [money(100.0), money(120.0), money(120.0)],
+        )
+        self.assertEqual(change.state, "scheduled")
+        self.assertEqual(len(agreement.line_ids), 1)
 
     def test_more_than_the_catch_up_limit(self):
         self.company.billing_catch_up_limit = 2
