@@ -6,6 +6,9 @@ from ..billing_rules.rating import to_text
 
 # What a person may correct on an event; all else is as it was sent.
 CORRECTED = ("partner_id", "agreement_id")
+# Under the context key ``usage_flow``: the flow found it, nobody corrects anything. A
+# call from outside can name the key, but cannot carry this very object.
+FOUND = object()
 
 
 class CrmBillingUsage(models.Model):
@@ -158,9 +161,13 @@ class CrmBillingUsage(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         """Refuse: events come in through one door that looks at their id."""
-        raise UserError(
-            self.env._("Record usage with the meter, or import it: not as a bare row.")
-        )
+        if vals_list:
+            raise UserError(
+                self.env._(
+                    "Record usage with the meter, or import it: not as a bare row."
+                )
+            )
+        return super().create(vals_list)
 
     def write(self, vals):
         """Override to let people say whose an event is, and nothing else."""
@@ -176,7 +183,8 @@ class CrmBillingUsage(models.Model):
             partner = self.env["res.partner"].browse(vals["partner_id"])
             vals = {**vals, "partner_id": partner.commercial_partner_id.id}
         result = super().write(vals)
-        if vals.keys() & set(CORRECTED):
+        by_hand = self.env.context.get("usage_flow") is not FOUND
+        if by_hand and vals.keys() & set(CORRECTED):
             self._correct_assignment(vals)
         return result
 

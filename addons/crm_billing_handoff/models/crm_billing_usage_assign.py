@@ -5,6 +5,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..billing_rules.usage_event import local_day
+from .crm_billing_usage import FOUND
 
 BY_ID = re.compile(r"id:(\d{1,9})")
 EXTERNAL_ID = re.compile(r"\w+\.[\w.-]+")
@@ -166,7 +167,7 @@ class CrmBillingUsage(models.Model):
                 account_id = accounts.get(event.account_ref, False)
             if account_id:
                 values = {"partner_id": account_id, "agreement_id": agreement_id}
-                super(CrmBillingUsage, event).write(values)
+                event.with_context(usage_flow=FOUND).write(values)
         unknown._compute_days()
 
     def _compute_days(self):
@@ -180,14 +181,14 @@ class CrmBillingUsage(models.Model):
                 tz = partner.billing_tz or company.billing_tz or "UTC"
                 day = local_day(event.occurred_at, tz)
                 if day != event.usage_date:
-                    super(CrmBillingUsage, event).write({"usage_date": day})
+                    event.with_context(usage_flow=FOUND).write({"usage_date": day})
 
     def _correct_assignment(self, vals):
         """A person said whose the events are: believe it over what was sent."""
         usage = self.sudo()
         if vals.get("agreement_id"):
             for event in usage:
-                super(CrmBillingUsage, event).write(
+                event.with_context(usage_flow=FOUND).write(
                     {
                         "agreement_ref": event.agreement_id.name,
                         "partner_id": event.agreement_id.partner_id.id,
@@ -406,10 +407,8 @@ class CrmBillingUsage(models.Model):
         usage = self.sudo().with_context(active_test=False)
         usage.search([("state", "=", "unassigned")])._assign()
         # An event and its cancel that came at the same moment did not see each other.
-        for company in self.env["res.company"].sudo().search([]):
-            domain = [("cancels_uid", "!=", False), ("company_id", "=", company.id)]
-            recent = [("received_at", ">=", "today -3d")]
-            cancels = usage.search(domain + recent)
+        recent = [("cancels_uid", "!=", False), ("received_at", ">=", "today -3d")]
+        for company, cancels in usage.search(recent).grouped("company_id").items():
             usage._take_back(
                 company, {(one.meter_code, one.cancels_uid) for one in cancels}
             )

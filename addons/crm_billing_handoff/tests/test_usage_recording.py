@@ -1,5 +1,7 @@
 from datetime import date
 
+from freezegun import freeze_time
+
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -222,6 +224,16 @@ class TestUsageRecording(UsageCommon):
         self._record(self._event("e2", 7))
         events = [self._find(uid) for uid in ("e1", "c1", "c2", "e2")]
         self.assertEqual([event.state for event in events], ["void"] * 4)
+
+    def test_the_nightly_job_finds_accounts_and_cancels_that_crossed(self):
+        self._record(self._event("e1", 5), self._event("e2", account="C-300"))
+        other = self._create_account("Later", ref="C-300")
+        self._record(self._event("c1", None, cancels="e1"))
+        self._find("e1").sudo().is_void = False  # neither saw the other
+        with freeze_time("2027-02-01 02:00:00"):
+            self.env["crm.billing.usage"]._cron_assign()
+        self.assertEqual(self._find("e1").state, "void")
+        self.assertEqual(self._find("e2").partner_id, other)
 
     def test_events_stay_as_they_were_sent(self):
         event = self._use(1).with_user(self.clerk)
