@@ -32,11 +32,12 @@ class CrmBillingAgreement(models.Model):
     @api.depends_context("billing_show_account")
     def _compute_display_name(self):
         """Add the account where a number alone says too little, as in a calendar."""
-        super()._compute_display_name()
+        result = super()._compute_display_name()
         if self.env.context.get("billing_show_account"):
             for agreement in self:
                 account = agreement.partner_id.name
                 agreement.display_name = f"{agreement.display_name} · {account}"
+        return result
 
     @api.depends("partner_id", "bill_to_id", "payment_term_id", "fiscal_position_id")
     @api.depends("po_number", "company_id", "payer_id")

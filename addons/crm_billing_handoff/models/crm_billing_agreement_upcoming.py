@@ -83,7 +83,7 @@ class CrmBillingAgreement(models.Model):
             return read(self)
         silent = self.with_context(tracking_disable=True, mail_notrack=True)
         with self.env.cr.savepoint() as savepoint:
-            for agreement in scheduled.agreement_id.with_context(silent.env.context):
+            for agreement in silent.sudo() & scheduled.agreement_id:
                 agreement._apply_scheduled_changes(until)
             result = read(silent)
             savepoint.rollback()
