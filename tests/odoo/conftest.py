@@ -4,10 +4,13 @@ Each works on a database of its own, copied from the template of ``setup/test``.
 The only place below ``tests/`` that imports odoo.
 """
 
+import contextlib
 import os
 
 import psycopg2
 import pytest
+from agreements import Agreements
+from office import CLERK, Office, Session
 
 from odoo.tests.common import BaseCase
 
@@ -61,3 +64,27 @@ def odoo_shell():
     Returns what the code prints; nothing stays unless it calls ``env.cr.commit()``.
     """
     return databases.shell
+
+
+@pytest.fixture(scope="module")
+def office():
+    """People at work on one database, behind two server processes."""
+    with contextlib.ExitStack() as stack:
+        template = os.environ["ODOO_TEST_TEMPLATE"]
+        database = stack.enter_context(databases.temporary(template))
+        connection = psycopg2.connect(dbname=database)
+        stack.callback(connection.close)
+        workers = [
+            stack.enter_context(server.Server(database, cron_threads=0))
+            for _worker in range(2)
+        ]
+        office = Office(connection, *workers)
+        office.other_admin = Session(workers[1], "admin")
+        office.clerk = office.hire("clerk", CLERK, server=1)
+        yield office
+
+
+@pytest.fixture(scope="module")
+def agreements(office):
+    """Agreements of the office, made and run over RPC."""
+    return Agreements(office)

@@ -1,44 +1,16 @@
 """Two people tick one milestone at once: one ledger row, one draft (C8)."""
 
-import contextlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import psycopg2
 import pytest
-from agreements import Agreements
-from office import CLERK, Office, Session, until
-
-from lib import databases, server
+from office import until
 
 MADE = "AFTER INSERT ON account_move FOR EACH STATEMENT"
 CONTRACT = {
     "billing_method": "milestone",
     "milestone_ids": [(0, 0, {"name": "Delivered", "weight": 100})],
 }
-
-
-@pytest.fixture(scope="module")
-def office():
-    with contextlib.ExitStack() as stack:
-        template = os.environ["ODOO_TEST_TEMPLATE"]
-        database = stack.enter_context(databases.temporary(template))
-        connection = psycopg2.connect(dbname=database)
-        stack.callback(connection.close)
-        workers = [
-            stack.enter_context(server.Server(database, cron_threads=0))
-            for _worker in range(2)
-        ]
-        office = Office(connection, *workers)
-        office.other_admin = Session(workers[1], "admin")
-        office.clerk = office.hire("clerk", CLERK, server=1)
-        yield office
-
-
-@pytest.fixture(scope="module")
-def agreements(office):
-    return Agreements(office)
 
 
 @pytest.mark.parametrize("other", ["clerk", "run"])

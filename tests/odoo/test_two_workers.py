@@ -4,44 +4,24 @@ Two server processes work on one database, as two workers behind a proxy do. A g
 the database makes sure that both transactions are really under way at the same time.
 """
 
-import contextlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import psycopg2
 import pytest
 from office import (
-    CLERK,
     ONE_DRAFT,
     QUEUED,
     SALES_LEADER,
     SELLER,
-    Office,
-    Session,
     until,
 )
 
-from lib import databases, server
-
 
 @pytest.fixture(scope="module")
-def office():
-    with contextlib.ExitStack() as stack:
-        template = os.environ["ODOO_TEST_TEMPLATE"]
-        database = stack.enter_context(databases.temporary(template))
-        connection = psycopg2.connect(dbname=database)
-        stack.callback(connection.close)
-        workers = [
-            stack.enter_context(server.Server(database, cron_threads=0))
-            for _worker in range(2)
-        ]
-        office = Office(connection, *workers)
-        office.seller = office.hire("seller", SELLER, server=0)
-        office.leader = office.hire("leader", SALES_LEADER, server=1)
-        office.clerk = office.hire("clerk", CLERK, server=1)
-        office.other_admin = Session(workers[1], "admin")
-        yield office
+def office(office):
+    office.seller = office.hire("seller", SELLER, server=0)
+    office.leader = office.hire("leader", SALES_LEADER, server=1)
+    return office
 
 
 @pytest.mark.parametrize("by", ["drag", "button"])
