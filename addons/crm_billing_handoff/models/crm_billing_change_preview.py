@@ -16,6 +16,36 @@ PREVIEW_TEMPLATE = "crm_billing_handoff.crm_billing_change_preview"
 AMOUNTS = ("untaxed", "tax", "total", "credit", "charge")
 
 
+# What a person types into a change: what it does follows from these.
+TERMS = (
+    "agreement_id",
+    "change_type",
+    "line_ids",
+    "date",
+    "effective_at",
+    "proration_timing",
+    "product_id",
+    "quantity",
+    "price_unit",
+    "discount_mode",
+    "discount",
+    "discount_amount",
+    "discount_until",
+    "discount_periods",
+    "discount_last_day",
+    "plan_id",
+    "has_own_anchor",
+    "usage_on_date",
+    "resume_date",
+    "pause_credit",
+    "shift_end",
+    "policy",
+    "renewal_count",
+    "renewal_unit",
+    "uplift",
+)
+
+
 class CrmBillingChange(models.Model):
     """What a person sees before *Apply*: lines, tax, total, next date, MRR.
 
@@ -48,34 +78,7 @@ class CrmBillingChange(models.Model):
             lines = change.line_ids or change._get_default_lines()
             change.has_usage = "usage" in lines.mapped("billing_method")
 
-    @api.depends(
-        "agreement_id",
-        "change_type",
-        "line_ids",
-        "date",
-        "effective_at",
-        "proration_timing",
-        "product_id",
-        "quantity",
-        "price_unit",
-        "discount_mode",
-        "discount",
-        "discount_amount",
-        "discount_until",
-        "discount_periods",
-        "discount_last_day",
-        "plan_id",
-        "has_own_anchor",
-        "usage_on_date",
-        "resume_date",
-        "pause_credit",
-        "shift_end",
-        "policy",
-        "renewal_count",
-        "renewal_unit",
-        "uplift",
-        "state",
-    )
+    @api.depends(*TERMS, "state")
     @api.depends_context("lang", "uid")
     def _compute_preview(self):
         for change in self:
@@ -91,33 +94,7 @@ class CrmBillingChange(models.Model):
             change.mrr_effect = float(preview.get("mrr_effect", 0))
             change.next_date = preview.get("next_date")
 
-    @api.onchange(
-        "agreement_id",
-        "change_type",
-        "line_ids",
-        "date",
-        "effective_at",
-        "proration_timing",
-        "product_id",
-        "quantity",
-        "price_unit",
-        "discount_mode",
-        "discount",
-        "discount_amount",
-        "discount_until",
-        "discount_periods",
-        "discount_last_day",
-        "plan_id",
-        "has_own_anchor",
-        "usage_on_date",
-        "resume_date",
-        "pause_credit",
-        "shift_end",
-        "policy",
-        "renewal_count",
-        "renewal_unit",
-        "uplift",
-    )
+    @api.onchange(*TERMS)
     def _onchange_seen(self):
         """Remember what the form shows, so that Apply does just that or refuses."""
         self.seen_digest = self._get_digest(self._get_preview())
