@@ -20,6 +20,10 @@ HELD_PATIENCE = datetime.timedelta(minutes=1)
 LANES = ("ir_cron_invoice_agreements", "ir_cron_invoice_agreements_2")
 
 
+class Rehearsed(Exception):
+    """An invoice can be made: undo it, it is made with others."""
+
+
 class CrmBillingAgreement(models.Model):
     """The run: claim what is due in chunks, one commit each, beside other workers."""
 
@@ -146,6 +150,8 @@ class CrmBillingAgreement(models.Model):
     def _invoice_due_or_bisect(self, now):
         """Invoice the chunk at once; on failure halve it until the culprit is alone.
 
+        Payers stay whole, so that what shares an invoice still does.
+
         :return: agreements that wait because somebody else holds what they need
         """
         nobody = self.browse()
@@ -166,10 +172,38 @@ class CrmBillingAgreement(models.Model):
             if len(self) == 1:
                 self._set_billing_error(error)
                 return nobody
-        half = len(self) // 2
-        return self[:half]._invoice_due_or_bisect(now) | self[
-            half:
-        ]._invoice_due_or_bisect(now)
+        payers = [*self.grouped("payer_id").values()]
+        if len(payers) == 1:
+            return self._invoice_around_broken(now)
+        half = len(payers) // 2
+        return nobody.union(*payers[:half])._invoice_due_or_bisect(now) | nobody.union(
+            *payers[half:]
+        )._invoice_due_or_bisect(now)
+
+    def _invoice_around_broken(self, now):
+        """Find who breaks the invoice of a payer; the others still share one (C14).
+
+        :return: agreements that wait because somebody else holds what they need
+        """
+        good = left = self.browse()
+        for agreement in self:
+            try:
+                with self.env.cr.savepoint():
+                    moves, errors = agreement._invoice_due(now)
+                    moves._follow_invoice_mode()
+                    raise errors.get(agreement) or Rehearsed
+            except Rehearsed:
+                good |= agreement
+            except (psycopg2.errors.LockNotAvailable, LockError):
+                left |= agreement
+            except psycopg2.OperationalError:
+                raise
+            except Exception as error:
+                agreement._set_billing_error(error)
+        if good != self:
+            return left | good._invoice_due_or_bisect(now)
+        # Each can be billed, all of them together cannot.
+        return left.union(*(one._invoice_due_or_bisect(now) for one in good))
 
     def _lock_and_wait(self):
         """Lock the agreements for a person, who waits for the run or another person."""

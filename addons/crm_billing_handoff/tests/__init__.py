@@ -5,6 +5,7 @@ from . import test_agreement_access
 from . import test_agreement_handoff
 from . import test_agreement_handoff_performance
 from . import test_agreement_invoicing
+from . import test_agreement_isolation
 from . import test_agreement_ledger
 from . import test_agreement_performance
 from . import test_agreement_review
@@ -51,3 +52,5 @@ from . import test_change_renewal
 from . import test_agreement_calendar
 from . import test_agreement_tours
 from . import test_change_walks
+from . import test_bill_again
+from . import test_agreement_dead_ends
