@@ -118,7 +118,12 @@ class AccountMove(models.Model):
                 group.reconcile()
 
     def _reverse_moves(self, default_values_list=None, cancel=False):
-        """Override of `account` to write the credits of a reversal into the ledger."""
+        """Override of `account` to write the credits of a reversal into the ledger.
+
+        :raise UserError: all was credited before, or part of it and the reversal is to
+            be posted as it is
+        """
+        self.sudo()._check_reversible(cancel)
         values_list = default_values_list or [{} for _move in self]
         for move, values in zip(self, values_list, strict=True):
             values.setdefault(
@@ -129,6 +134,27 @@ class AccountMove(models.Model):
             if move.agreement_ids:
                 move._credit_billing_periods(reversal)
         return reversals
+
+    def _check_reversible(self, cancel):
+        """Refuse to give back more than what still stands (3.2)."""
+        for move in self:
+            periods = move.invoice_line_ids.billing_period_ids
+            debits = periods.filtered(lambda period: period.amount > 0)
+            credits = debits.credit_ids
+            if not credits:
+                continue
+            left = sum(period._get_left() for period in debits)
+            if cancel or move.currency_id.compare_amounts(left, 0) <= 0:
+                raise UserError(
+                    self.env._(
+                        "%(invoice)s was credited already, in full or in part, by "
+                        "%(credits)s. Credit what is left with a credit note that you "
+                        "look at before posting.",
+                        invoice=move.name,
+                        credits=", ".join(credits.move_id.mapped("display_name"))
+                        or self.env._("what waits for the next invoice"),
+                    )
+                )
 
     def _credit_billing_periods(self, reversal):
         """Write what ``reversal`` takes back, and ask whether to bill it again."""
@@ -145,6 +171,7 @@ class AccountMove(models.Model):
             copies -= copy
             if copy:
                 copy._link_billing_line(original)
+                copy._lower_to_what_is_left(original)
                 vals_list += [
                     {
                         **period._prepare_credit(),
@@ -181,6 +208,7 @@ class AccountMoveLine(models.Model):
             lambda period: period.kind in LASTING and not period.is_reversal
         )
         lasting.move_line_id = False
+        lasting.agreement_id._reopen()
         (periods - lasting).with_context(billing_free=True).unlink()
 
     def _sync_billing_periods(self):
@@ -223,9 +251,22 @@ class AccountMoveLine(models.Model):
             }
         )
 
+    def _lower_to_what_is_left(self, original):
+        """Credit only what earlier credits have left of a line (3.2)."""
+        periods = original.billing_period_ids
+        if not any(period.credit_ids and period.amount > 0 for period in periods):
+            return
+        left = sum(period._get_left() for period in periods)
+        self.write({"quantity": 1.0, "discount": 0.0, "price_unit": max(left, 0.0)})
+
 
 class CrmBillingPeriod(models.Model):
     _inherit = "crm.billing.period"
+
+    def _get_left(self):
+        """Return what no credit has taken back yet."""
+        self.ensure_one()
+        return self._get_billed() + sum(self.credit_ids.mapped("amount"))
 
     def _get_billed(self):
         """Return what was really billed: the line as it stands, else the amount."""
@@ -238,58 +279,13 @@ class CrmBillingPeriod(models.Model):
     def _prepare_credit(self):
         """Return a ledger row that takes this one back, as far as it still stands."""
         self.ensure_one()
-        credited = sum(self.credit_ids.mapped("amount"))
         return {
             "line_id": self.line_id.id,
             "kind": "credit",
             "date_from": self.date_from,
             "date_to": self.date_to,
-            "amount": -(self._get_billed() + credited),
+            "amount": -self._get_left(),
             "debit_id": self.id,
             "factor": self.factor,
             "note": self.env._("Reversal of the invoice"),
         }
-
-    def action_bill_again(self):
-        """Bill credited days once more, on a line that repeats them.
-
-        :raise UserError: the days are not credited in full
-        """
-        self.env["account.move"]._check_is_biller()
-        for period in self.sudo():
-            left = period._get_billed() + sum(period.credit_ids.mapped("amount"))
-            if period.kind not in ("recurring", "charge", "usage") or left > 0:
-                raise UserError(
-                    self.env._(
-                        "%(period)s is not credited in full: only what was taken back "
-                        "is billed again.",
-                        period=period.display_name,
-                    )
-                )
-            period.line_id._repeat(period.date_from, period.date_to)
-        return True
-
-
-class CrmBillingAgreementLine(models.Model):
-    _inherit = "crm.billing.agreement.line"
-
-    def _repeat(self, date_from, date_to):
-        """Make a line that bills [``date_from``, ``date_to``) once more.
-
-        :return: the new line, which the next run bills
-        """
-        self.ensure_one()
-        repeated = self.copy(
-            {
-                "agreement_id": self.agreement_id.id,
-                "start_date": date_from,
-                "end_date": date_to.fromordinal(date_to.toordinal() - 1),
-                "anchor_date": self.anchor_date,
-                "anchor_day": self.anchor_day,
-                "predecessor_id": self.id,
-                "end_reason": "rebill",
-                "sale_line_id": self.sale_line_id.id,
-            }
-        )
-        self.agreement_id._trigger_run()
-        return repeated

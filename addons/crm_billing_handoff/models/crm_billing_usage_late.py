@@ -3,6 +3,7 @@ from datetime import date
 from decimal import Decimal
 
 from odoo import api, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from .crm_billing_agreement_due import Due
@@ -252,6 +253,27 @@ class CrmBillingPeriod(models.Model):
         flagged.filtered(
             lambda row: (row.line_id.id, row.date_from, row.date_to) in spans
         ).needs_rating = False
+        self._rate_again_with_late()
+
+    def _rate_again_with_late(self):
+        """Compare with what came late earlier: the row of its draft was given back.
+
+        The new row bills all events, so what came late is billed twice until then.
+        """
+        usage = self.filtered(lambda row: row.kind == "usage")
+        if not usage:
+            return
+        late = self.search(
+            Domain("line_id", "in", usage.line_id.ids)
+            & Domain("id", "not in", self.ids)
+            & Domain("kind", "in", ("late_usage", "credit"))
+            & Domain("amount", "!=", 0)
+            & Domain("date_from", ">=", min(usage.mapped("date_from")))
+        ).filtered(lambda row: row._bills_usage())
+        spans = {(row.line_id, row.date_from, row.date_to) for row in late}
+        usage.filtered(
+            lambda row: (row.line_id, row.date_from, row.date_to) in spans
+        ).needs_rating = True
 
     def _ask_rating(self):
         """Have periods rated again with the next run; what ended runs once more."""
