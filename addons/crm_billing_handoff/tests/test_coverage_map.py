@@ -1,6 +1,7 @@
 from datetime import date
 
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Command
 from odoo.tests import freeze_time, tagged
 
 from .agreement_common import AgreementCommon
@@ -114,6 +115,91 @@ class TestCoverageMap(AgreementCommon):
         self.account.billing_tz = "Pacific/Kiritimati"  # UTC+14: already the 13th
         agreement = self._create_agreement(start_date=date(2027, 5, 13))
         self.assertEqual(self._get_statuses(agreement)[0], "due")
+
+    def _change(self, agreement, day, **values):
+        change = self.env["crm.billing.change"].create(
+            {"agreement_id": agreement.id, "date": day, **values}
+        )
+        change.action_apply()
+        return change
+
+    def test_a_change_cuts_its_cell_in_one_strip(self):
+        agreement = self._create_agreement(start_date=date(2027, 5, 1), price_unit=31)
+        self._post(agreement.generate_invoices())
+        self._change(agreement, date(2027, 5, 11), change_type="quantity", quantity=2)
+
+        self.assertEqual(len(agreement.get_coverage_map()["strips"]), 1)
+        self.assertEqual(
+            self._get_segments(agreement)[:2],
+            [
+                ("part_credited", "2027-05-01", "2027-05-11"),
+                ("pending", "2027-05-11", "2027-06-01"),
+            ],
+        )
+        self.assertEqual(self._get_statuses(agreement)[0], "pending")
+
+    def test_a_pause_shows_until_it_ends(self):
+        agreement = self._create_agreement(start_date=date(2027, 4, 1), price_unit=30)
+        self._post(agreement.generate_invoices(date(2027, 4, 1)))
+        self._change(agreement, date(2027, 4, 16), change_type="pause")
+        self.assertEqual(agreement.state, "paused")
+        self.assertEqual(
+            self._get_segments(agreement)[:2],
+            [
+                ("part_credited", "2027-04-01", "2027-04-16"),
+                ("paused", "2027-04-16", "2027-05-01"),
+            ],
+        )
+        self.assertEqual(self._get_statuses(agreement)[-1], "paused")
+        self.assertFalse(agreement.get_coverage_map()["missing"])
+
+    def test_a_reversed_period_is_credited_and_billed_again(self):
+        agreement = self._create_agreement(start_date=date(2027, 5, 1), price_unit=31)
+        move = self._post(agreement.generate_invoices())
+        self._post(move._reverse_moves([{"date": TODAY, "invoice_date": TODAY}]))
+        self.assertEqual(self._get_statuses(agreement)[0], "credited")
+
+        debit = agreement.period_ids.filtered(lambda row: row.kind == "recurring")
+        debit.with_user(self.clerk).action_bill_again()
+        segments = self._get_segments(agreement)[:2]
+        self.assertEqual(
+            [status for status, *_days in segments], ["credited", "missing"]
+        )
+        self.assertEqual(len(agreement.get_coverage_map()["strips"]), 1)
+
+    def test_milestones_are_cells_by_name(self):
+        agreement = self._create_agreement(
+            start=False,
+            start_date=date(2027, 4, 1),
+            lines=[
+                {
+                    "billing_method": "milestone",
+                    "price_unit": 1000.0,
+                    "deposit_percent": 10.0,
+                    "milestone_ids": [
+                        Command.create(
+                            {"name": name, "weight": 50.0, "user_id": self.seller.id}
+                        )
+                        for name in ("Design", "Build")
+                    ],
+                }
+            ],
+        )
+        agreement.action_start()
+        agreement.generate_invoices()
+        agreement.milestone_ids[0].action_mark_done()
+
+        cells = self._get_strip(agreement)["cells"]
+        self.assertEqual(
+            [(cell["label"], cell["status"]) for cell in cells],
+            [("Deposit", "draft"), ("Design", "draft"), ("Build", "upcoming")],
+        )
+
+    def test_gaps_before_the_window_are_counted(self):
+        agreement = self._create_agreement(start_date=date(2024, 1, 1))
+        strip = self._get_strip(agreement)
+        self.assertEqual(strip["missing"], 41)
+        self.assertEqual(strip["hidden_missing"], strip["earlier"])
 
     # === WHAT CAN BE DONE === #
 
