@@ -301,9 +301,9 @@ class CrmBillingChange(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         if not self.env.su:
-            for vals in vals_list:
-                for name in MACHINE & vals.keys():
-                    vals.pop(name)
+            # Said, not left out: a default of the caller would count otherwise.
+            machine = {**dict.fromkeys(MACHINE, False), "state": "draft"}
+            vals_list = [{**vals, **machine} for vals in vals_list]
         return super().create(vals_list)
 
     def _check_editable(self, vals):

@@ -1,5 +1,7 @@
 from datetime import timedelta
 
+import psycopg2
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
@@ -29,7 +31,7 @@ class CrmBillingChange(models.Model):
         commit_progress(remaining=len(agreements))
         for agreement in agreements:
             if agreement.try_lock_for_update(allow_referencing=True):
-                agreement._apply_scheduled_changes(agreement._get_today(now))
+                agreement._apply_or_keep_reason(agreement._get_today(now))
             if not commit_progress(1):
                 return
         self._settle_waiting_refunds(now)
@@ -61,6 +63,19 @@ class CrmBillingAgreement(models.Model):
             "domain": [("agreement_id", "=", self.id)],
             "context": {"default_agreement_id": self.id},
         }
+
+    def _apply_or_keep_reason(self, until):
+        """Apply what is scheduled; what fails keeps the reason and stops no other.
+
+        Nothing is billed at the old terms meanwhile.
+        """
+        try:
+            with self.env.cr.savepoint():
+                self._apply_scheduled_changes(until)
+        except psycopg2.OperationalError:
+            raise
+        except Exception as error:
+            self._set_billing_error(error)
 
     def _apply_scheduled_changes(self, until):
         """Apply, oldest first, what is scheduled by ``until`` (local date, included).

@@ -87,6 +87,7 @@ class CrmBillingChange(models.Model):
         """
         self.ensure_one()
         self._check_agreement()
+        self._check_chosen()
         plan = Plan(dropped=self.env["crm.billing.period"])
         getattr(self, f"_plan_{self._get_family()}")(plan)
         return plan

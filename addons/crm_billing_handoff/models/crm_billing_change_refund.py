@@ -1,10 +1,15 @@
+import logging
 from collections import defaultdict
+
+import psycopg2
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from .crm_billing_agreement_due import Document
 from .crm_billing_agreement_invoice import Paper
+
+_logger = logging.getLogger(__name__)
 
 
 class CrmBillingChange(models.Model):
@@ -121,9 +126,14 @@ class CrmBillingChange(models.Model):
             try:
                 with self.env.cr.savepoint():
                     change._pay_back()
-            except UserError as error:
+            except psycopg2.OperationalError:
+                raise
+            except Exception as error:
+                # A person has to look at it; the other refunds go on.
+                if not isinstance(error, UserError):
+                    _logger.exception("Refund of change %s failed", change.id)
                 agreement._ask_billing(
-                    self.env._("A refund could not be paid"), str(error.args[0])
+                    self.env._("A refund could not be paid"), str(error)
                 )
 
 

@@ -16,6 +16,29 @@ class CrmBillingChange(models.Model):
 
     _inherit = "crm.billing.change"
 
+    # === BUSINESS METHODS === #
+
+    def _check_chosen(self):
+        """Refuse lines of somebody else, and an instant of another day (2.2)."""
+        agreement = self.agreement_id
+        if self.line_ids._origin.agreement_id - agreement._origin:
+            raise UserError(
+                self.env._(
+                    "Some of the chosen lines are not of %(agreement)s: choose its "
+                    "own.",
+                    agreement=agreement.name,
+                )
+            )
+        if self.effective_at and agreement._get_today(self.effective_at) != self.date:
+            raise UserError(
+                self.env._(
+                    "The instant of the change is not on %(day)s, where the account "
+                    "is (%(zone)s). Correct one of them.",
+                    day=self.date,
+                    zone=agreement.billing_tz or "UTC",
+                )
+            )
+
     # === BUSINESS METHODS - TERMS === #
 
     def _get_new_terms(self, line):
