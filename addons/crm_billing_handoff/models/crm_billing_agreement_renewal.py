@@ -1,5 +1,8 @@
+import logging
 from datetime import timedelta
 from fractions import Fraction
+
+import psycopg2
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -8,9 +11,13 @@ from odoo.fields import Command, Domain
 from ..billing_rules.allocation import exact
 from ..billing_rules.schedule import Anchor, Cadence
 
+_logger = logging.getLogger(__name__)
+
 DAY = timedelta(days=1)
 # Kept by the next term as it is agreed now.
 RENEWED_METHODS = ("flat", "usage")
+# Why a line ended that the next term does not take up.
+ENDED = ("cancel", "pause", "rebill")
 
 
 class CrmBillingAgreement(models.Model):
@@ -49,7 +56,7 @@ class CrmBillingAgreement(models.Model):
     )
 
     _notice_idx = models.Index(
-        "(notice_date) WHERE notice_date IS NOT NULL AND state = 'running'"
+        "(notice_date) WHERE notice_date IS NOT NULL AND state IN ('running', 'paused')"
     )
 
     # === COMPUTE METHODS === #
@@ -76,6 +83,14 @@ class CrmBillingAgreement(models.Model):
                     agreement.predecessor_id = earlier
         return agreements
 
+    def write(self, vals):
+        """Override: a term that was moved gets a notice of its own."""
+        result = super().write(vals)
+        if "end_date" in vals:
+            missed = self.sudo().filtered("is_notice_missed")
+            missed.filtered(lambda one: one._may_give_notice())._forget_notice()
+        return result
+
     # === ACTION METHODS === #
 
     def action_renew(self):
@@ -100,6 +115,33 @@ class CrmBillingAgreement(models.Model):
     def _get_live_successor(self):
         self.ensure_one()
         return self.successor_ids.filtered(lambda next_: next_.state != "cancelled")[:1]
+
+    def _has_open_work(self):
+        """Override: a term lasts until it is decided whether there is a next one."""
+        self.ensure_one()
+        is_decided = (
+            self.renewal_policy == "none"
+            or not self.end_date
+            or self.cancel_date
+            or self.successor_ids
+            or self.is_notice_missed
+        )
+        return not is_decided or super()._has_open_work()
+
+    def _may_give_notice(self):
+        return not self.notice_date or self.notice_date >= self._get_today()
+
+    def _forget_notice(self):
+        """Ask about the end anew; a deal that is still open goes on asking."""
+        for agreement in self:
+            lead = agreement.renewal_lead_id
+            is_open = lead.won_status == "pending"
+            super(CrmBillingAgreement, agreement).write(
+                {
+                    "is_notice_missed": False,
+                    "renewal_lead_id": lead.id if is_open else False,
+                }
+            )
 
     def _get_missed_notice_label(self):
         """Return what happens if nobody decides, in words."""
@@ -154,7 +196,7 @@ class CrmBillingAgreement(models.Model):
             last = line._get_end() and line._get_end() - DAY
             if line.billing_method not in RENEWED_METHODS or last != self.end_date:
                 continue
-            if not line._has_service() or line.end_reason in ("cancel", "pause"):
+            if not line._has_service() or line.end_reason in ENDED:
                 continue
             vals = line.copy_data()[0]
             vals.pop("agreement_id", None)
@@ -188,7 +230,7 @@ class CrmBillingAgreement(models.Model):
         """Ask about terms that end, and follow what was agreed where nobody answers."""
         latest = now.date() + DAY
         domain = (
-            Domain("state", "=", "running")
+            Domain("state", "in", ("running", "paused"))
             & Domain("notice_date", "!=", False)
             & Domain("renewal_policy", "!=", "none")
             & Domain("cancel_date", "=", False)
@@ -200,9 +242,22 @@ class CrmBillingAgreement(models.Model):
         horizon = latest + timedelta(days=longest.renewal_lead_days)
         for agreement in self.search(domain & Domain("notice_date", "<=", horizon)):
             if agreement.try_lock_for_update(allow_referencing=True):
-                agreement._follow_renewal(agreement._get_today(now))
+                agreement._follow_or_ask(agreement._get_today(now))
             if not commit_progress(1):
                 return
+
+    def _follow_or_ask(self, today):
+        """Follow what was agreed; what fails stops no other agreement."""
+        try:
+            with self.env.cr.savepoint():
+                self._follow_renewal(today)
+        except psycopg2.OperationalError:
+            raise
+        except Exception as error:
+            _logger.exception("Renewal of agreement %s failed", self.id)
+            self._ask_billing(
+                self.env._("The agreement could not be renewed"), str(error)
+            )
 
     def _follow_renewal(self, today):
         """Ask in time; after the notice date do what was agreed for it."""
