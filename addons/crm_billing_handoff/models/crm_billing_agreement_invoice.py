@@ -74,13 +74,25 @@ class CrmBillingAgreement(models.Model):
                 "tag": "display_notification",
                 "params": {
                     "type": "info",
-                    "message": self.env._("Nothing is due today."),
+                    "message": self._tell_nothing_made(),
                     "next": {"type": "ir.actions.act_window_close"},
                 },
             }
         return moves._get_billing_action(moves)
 
     # === BUSINESS METHODS - INVOICING === #
+
+    def _tell_nothing_made(self):
+        """Return why no draft was made, in words."""
+        held = self.filtered("is_catch_up_held")
+        if not held:
+            return self.env._("Nothing is due today.")
+        return self.env._(
+            "%(count)s periods of %(agreements)s are due at once. Look at them and "
+            "press “Confirm catching up”.",
+            count=sum(held.mapped("catch_up_count")),
+            agreements=", ".join(held.mapped("name")),
+        )
 
     def _invoice_due(self, now=None, until=None):
         """Write what is due into the ledger and onto drafts, all at once.

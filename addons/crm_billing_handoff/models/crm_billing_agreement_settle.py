@@ -18,6 +18,19 @@ class CrmBillingAgreement(models.Model):
         drafts.sudo()._schedule_discount_ends()
         return result
 
+    def action_draft(self):
+        """Override to withdraw the ends of discounts: a start plans them anew."""
+        result = super().action_draft()
+        self.sudo().change_ids.filtered(
+            lambda change: (
+                change.state == "scheduled"
+                and change.change_type == "discount"
+                and not change.discount
+                and not change.origin_id
+            )
+        ).state = "cancelled"
+        return result
+
     def _schedule_discount_ends(self):
         changes = self.env["crm.billing.change"]
         changes.create(

@@ -2,7 +2,15 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
 # What decides the amount: fixed once the milestone is invoiced.
-TERMS = ("kind", "weight", "fixed_amount", "line_id", "sale_line_id", "lead_id")
+TERMS = (
+    "active",
+    "kind",
+    "weight",
+    "fixed_amount",
+    "line_id",
+    "sale_line_id",
+    "lead_id",
+)
 
 
 class CrmBillingMilestone(models.Model):

@@ -52,6 +52,10 @@ class CrmBillingMilestone(models.Model):
         for milestone in self:
             if milestone in seen:
                 continue
+            if not milestone.active:
+                # Set aside: the others share the contract without it.
+                milestone.is_settled, milestone.amount = False, milestone.amount
+                continue
             group = milestone._get_siblings()
             seen |= group
             settled = group.filtered("is_settled")
