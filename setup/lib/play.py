@@ -57,7 +57,7 @@ def find_difference(scenario, result):
     """Return the first difference between a result and ``expected``, or the error."""
     if result["error"]:
         return result["error"]
-    return compare.first_difference(scenario.get("expected", {}), result["actual"])
+    return compare.first_difference(scenario.get("expected") or {}, result["actual"])
 
 
 def play(scenarios, template):
@@ -80,29 +80,52 @@ def _play(scenarios, template):
     say.step(f"playing {len(scenarios)} scenarios (log: {LOG})")
     shares = [scenarios[number::workers] for number in range(workers)]
     LOG.write_text("")
+    played, running = {}, []
     with ThreadPoolExecutor(workers) as pool:
-        results = list(pool.map(lambda share: _play_share(share, template), shares))
-    return {name: result for played in results for name, result in played.items()}
-
-
-def _play_share(scenarios, template):
-    with databases.temporary(template, "play") as name:
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(scenarios, file)
-            file.flush()
-            lines = _run_odoo(name, CODE.format(setup=str(SETUP), path=file.name))
-    played = dict(json.loads(line) for line in lines)
-    if len(played) < len(scenarios):
-        tail = "\n".join(LOG.read_text().splitlines()[-20:])
-        raise say.Trouble(f"Odoo broke off (whole log: {LOG})\n{tail}")
+        try:
+            for results in pool.map(
+                lambda share: _play_share(share, template, running), shares
+            ):
+                played |= results
+        except BaseException:
+            for process in running:
+                process.terminate()
+            raise
     return played
 
 
-def _run_odoo(name, code):
-    """Run code in an Odoo process; return the lines that it printed as JSON lists."""
+def _play_share(scenarios, template, running):
+    """Play one after the other; what ends Odoo itself stops only its own scenario."""
+    played = {}
+    while left := [item for item in scenarios if item["id"] not in played]:
+        with databases.temporary(template, "play") as name:
+            found = _run_odoo(name, left, running)
+        if not found:
+            tail = "\n".join(LOG.read_text().splitlines()[-20:])
+            raise say.Trouble(f"Odoo broke off (whole log: {LOG})\n{tail}")
+        played |= found
+        if len(found) < len(left):
+            culprit = next(item for item in left if item["id"] not in played)
+            error = f"Odoo ended while playing it (see {LOG})"
+            played[culprit["id"]] = {"actual": None, "error": error}
+    return played
+
+
+def _run_odoo(name, scenarios, running):
+    """Play in one Odoo process; return ``{id: result}`` as far as it came."""
     command = [*databases.odoo("shell"), "-d", name, "--no-http", "--log-level=warn"]
-    with open(LOG, "a") as log:
-        done = subprocess.run(
-            command, input=code, stdout=subprocess.PIPE, stderr=log, text=True
+    with (
+        tempfile.NamedTemporaryFile("w", suffix=".json") as file,
+        open(LOG, "a") as log,
+    ):
+        json.dump(scenarios, file)
+        file.flush()
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=log, text=True
         )
-    return [line for line in done.stdout.splitlines() if line.startswith('["')]
+        running.append(process)
+        code = CODE.format(setup=str(SETUP), path=file.name)
+        output, _nothing = process.communicate(code)
+    lines = [line for line in output.splitlines() if line.startswith('["')]
+    return dict(json.loads(line) for line in lines)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from lib import play, say
-from lib.scenario import clock, compare, money, reader
+from lib.scenario import agreements, clock, compare, milestones, money, prices, reader
 
 SCENARIO = {
     "id": "one-month",
@@ -203,3 +203,41 @@ def test_a_bound_that_is_no_local_midnight_is_an_instant():
     assert clock.show_bound(midnight, day, "Pacific/Auckland") == "2027-11-19"
     three = clock.naive(clock.to_instant("2027-11-19T15:00Z"))
     assert clock.show_bound(three, day, "UTC") == "2027-11-19T15:00:00Z"
+
+
+# === TERMS === #
+
+
+def test_quarters_and_half_years_are_months():
+    assert agreements.read_interval({"unit": "quarter", "count": 1}) == ("month", 3)
+    assert agreements.read_interval({"unit": "half_year"}) == ("month", 6)
+    assert agreements.read_interval({"unit": "week", "count": 2}) == ("week", 2)
+    assert agreements.read_interval(None) == ("month", 1)
+
+
+def test_percentages_are_read_as_percent_or_as_share():
+    for percent in ("2.5", "0.025"):
+        values = prices.prepare({"kind": "percentage", "percent": percent})
+        assert values["percent"] == 2.5
+    tiers = [{"up_to": "10", "percent": "2"}, {"up_to": None, "percent": "0.1"}]
+    values = prices.prepare({"kind": "graduated_percentage", "tiers": tiers})
+    assert [tier["percent"] for _0, _1, tier in values["tier_ids"]] == [2, 0.1]
+
+
+def test_an_unknown_price_model_is_named():
+    with pytest.raises(ValueError, match="'staircase'"):
+        prices.prepare({"kind": "staircase"})
+
+
+def test_a_base_fee_with_overage_is_two_lines():
+    model = {"kind": "flat_overage", "base": "20", "included": "100", "price": "0.1"}
+    base, used = prices.split({"id": "L", "model": model})
+    assert (base["method"], base["price"]) == ("flat", "20")
+    assert used["model"] == {**model, "kind": "per_unit", "allowance": "100"}
+    assert prices.split({"price": "1"}) == [{"price": "1"}]
+
+
+def test_shares_without_an_end_become_whole_numbers():
+    shares = [{"kind": "share", "share": share} for share in ("1/3", "1/6", "0.5")]
+    phases = milestones._prepare_phases({"milestones": shares})
+    assert [phase["weight"] for phase in phases] == [2, 1, 3]
