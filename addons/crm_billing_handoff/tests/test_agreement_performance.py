@@ -78,6 +78,24 @@ class TestAgreementPerformance(AgreementCommon):
             self.assertTrue(all(agreements.move_ids.mapped("sending_data")))
         self.assertLessEqual((counts[1] - counts[0]) / 10, 6)
 
+    def test_a_night_looks_at_what_starts_or_ends(self):
+        steady = self._create_agreement(price_unit=10.0)
+        turning = self._create_agreement(
+            lines=[
+                {"price_unit": 10.0},
+                {"price_unit": 5.0, "start_date": date(2027, 2, 1)},
+            ]
+        )
+        self.assertEqual(turning.mrr, 10)
+        agreements = self.env["crm.billing.agreement"].with_context(
+            lastcall=Datetime.to_datetime("2027-01-31 00:20:00")
+        )
+        with freeze_time("2027-02-01 00:20:00"):
+            found = agreements.search(agreements._get_refresh_domain(Datetime.now()))
+            self.assertEqual(found & (steady | turning), turning)
+            agreements._cron_refresh()
+        self.assertEqual(turning.mrr, 15)
+
     def test_one_invoice_is_queued_like_many(self):
         """A chunk of one does not render and send in the middle of the run."""
         agreement = self._create_agreement(invoice_mode="send")
