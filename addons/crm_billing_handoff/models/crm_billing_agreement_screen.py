@@ -25,6 +25,9 @@ class CrmBillingAgreement(models.Model):
         help="Drafts of periods that should have been billed earlier.",
     )
     ledger_count = fields.Integer(compute="_compute_ledger_count")
+    usage_count = fields.Integer(compute="_compute_usage_count", compute_sudo=True)
+    has_usage = fields.Boolean(compute="_compute_methods")
+    has_milestones = fields.Boolean(compute="_compute_methods")
 
     # === COMPUTE METHODS === #
 
@@ -146,7 +149,40 @@ class CrmBillingAgreement(models.Model):
         for agreement in self:
             agreement.ledger_count = counts.get(agreement._origin, 0)
 
+    @api.depends("line_ids.meter_id")
+    def _compute_usage_count(self):
+        counts = dict(
+            self.env["crm.billing.usage"]._read_group(
+                [("line_id", "in", self.line_ids.ids)], ["line_id"], ["__count"]
+            )
+        )
+        for agreement in self:
+            agreement.usage_count = sum(
+                counts.get(line._origin, 0) for line in agreement.line_ids
+            )
+
+    @api.depends("line_ids.billing_method")
+    def _compute_methods(self):
+        """Say which tabs and columns the form needs."""
+        for agreement in self:
+            methods = set(agreement.line_ids.mapped("billing_method"))
+            agreement.has_usage = "usage" in methods
+            agreement.has_milestones = "milestone" in methods
+
     # === ACTION METHODS === #
+
+    def action_view_usage(self):
+        """Open the events that the lines of the agreement are billed for."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_billing_handoff.crm_billing_usage_action"
+        )
+        return {
+            **action,
+            "domain": [("line_id", "in", self.line_ids.ids)],
+            "context": {},
+            "path": False,
+        }
 
     def action_view_drafts(self):
         """Open the drafts of the agreement, for the review."""

@@ -134,6 +134,7 @@ class TestViews(BillingHandoffCommon):
             agreement.action_view_ledger,
             agreement.action_view_events,
             agreement.action_view_changes,
+            agreement.action_view_usage,
             agreement.period_ids.action_explain,
         ]
         billing = [
