@@ -147,12 +147,34 @@ class CrmBillingAgreement(models.Model):
         )
         return [payer_id for [payer_id] in rows]
 
-    def _invoice_due_or_bisect(self, now):
+    def _invoice_due_or_bisect(self, now, is_broken=False):
         """Invoice the chunk at once; on failure halve it until the culprit is alone.
 
         Payers stay whole, so that what shares an invoice still does.
 
+        :param is_broken: it is known that not all of them can be billed at once
         :return: agreements that wait because somebody else holds what they need
+        """
+        if not is_broken or len(self) == 1:
+            left, is_settled = self._try_to_invoice(now)
+            if is_settled:
+                return left
+        payers = [*self.grouped("payer_id").values()]
+        if len(payers) == 1:
+            return self._invoice_around_broken(now)
+        half = len(payers) // 2
+        first = self.browse().union(*payers[:half])
+        left, is_settled = first._try_to_invoice(now)
+        if not is_settled:
+            left = first._invoice_due_or_bisect(now, is_broken=True)
+        # What fails as a whole but not in its first half, fails in its second.
+        is_fine = is_settled and not left and not first.filtered("billing_error")
+        return left | (self - first)._invoice_due_or_bisect(now, is_broken=is_fine)
+
+    def _try_to_invoice(self, now):
+        """Invoice all at once or nothing.
+
+        :return: ``(agreements that somebody holds, whether there is nothing to halve)``
         """
         nobody = self.browse()
         try:
@@ -161,24 +183,16 @@ class CrmBillingAgreement(models.Model):
                 moves._follow_invoice_mode()
             for agreement, error in errors.items():
                 agreement._set_billing_error(error)
-            return nobody
+            return nobody, True
         except (psycopg2.errors.LockNotAvailable, LockError):
-            if len(self) == 1:
-                return self
+            return self, len(self) == 1
         except psycopg2.OperationalError:
             raise
         except Exception as error:
             # Whatever one agreement breaks must not stop the others.
             if len(self) == 1:
                 self._set_billing_error(error)
-                return nobody
-        payers = [*self.grouped("payer_id").values()]
-        if len(payers) == 1:
-            return self._invoice_around_broken(now)
-        half = len(payers) // 2
-        return nobody.union(*payers[:half])._invoice_due_or_bisect(now) | nobody.union(
-            *payers[half:]
-        )._invoice_due_or_bisect(now)
+            return nobody, len(self) == 1
 
     def _invoice_around_broken(self, now):
         """Find who breaks the invoice of a payer; the others still share one (C14).
