@@ -88,8 +88,10 @@ class CrmBillingChange(models.Model):
                 **self._prepare_refund_journal(origin),
             }
         )
-        payment = wizard._create_payments()
-        payment.write(
+        # Core hands the payment back as the user, who does not write these.
+        payment = wizard._create_payments().sudo()
+        # The links are the flow's; core hands the payment back as the person's.
+        payment.sudo().write(
             {
                 "billing_change_id": self.id,
                 "billing_refund_key": key,
