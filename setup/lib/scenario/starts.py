@@ -6,6 +6,7 @@ from . import agreements
 from .clock import show_last_day, to_date
 
 FAR = {"day": 1, "week": 7, "month": 31, "year": 366}  # longest days of a unit
+STRIDE = 3000  # days; nobody is asked to bill many years ahead
 
 
 def play(stage, inputs):
@@ -24,7 +25,8 @@ def play(stage, inputs):
     }
     with stage.at(opening) as env:
         agreement, _lines = agreements.start(stage, env, story)
-        periods = _get_periods(agreement, first, inputs)
+        found = agreement.id
+    periods = _get_periods(stage, found, first, inputs)
     return {
         "starts": [start.isoformat() for start, _end in periods],
         "last_days": [show_last_day(end) for _start, end in periods],
@@ -32,15 +34,16 @@ def play(stage, inputs):
     }
 
 
-def _get_periods(agreement, first, inputs):
-    """Return the periods as the agreement itself will bill them."""
+def _get_periods(stage, agreement, day, inputs):
+    """Return the first periods of an agreement, billed as the years go by."""
     count = int(inputs.get("count") or 1)
     unit, length = agreements.read_interval(inputs.get("interval"))
-    days = FAR[unit] * length * count
-    until = first.fromordinal(first.toordinal() + days)
-    agreement.generate_invoices(until=until)
-    rows = agreement.env["crm.billing.period"].search(
-        [("agreement_id", "=", agreement.id)]
-    )
-    found = sorted((row.date_from, row.date_to) for row in rows)
-    return found[:count]
+    last = day.toordinal() + FAR[unit] * length * count
+    periods = []
+    while len(periods) < count and day.toordinal() < last:
+        day = day.fromordinal(min(day.toordinal() + STRIDE, last))
+        with stage.at(stage.to_instant(day.isoformat())) as env:
+            env["crm.billing.agreement"].browse(agreement).generate_invoices(until=day)
+            rows = env["crm.billing.period"].search([("agreement_id", "=", agreement)])
+            periods = sorted((row.date_from, row.date_to) for row in rows)
+    return periods[:count]
