@@ -71,7 +71,7 @@ class AccountMove(models.Model):
     )
     def _compute_needed_terms(self):
         """Override of `account` to set the retained part aside."""
-        super()._compute_needed_terms()
+        result = super()._compute_needed_terms()
         for move in self.with_context(bin_size=False):
             if not move.needed_terms:
                 continue
@@ -86,12 +86,13 @@ class AccountMove(models.Model):
                 ): values
                 for key, values in terms
             }
+        return result
 
     @api.depends("needed_terms")
     def _compute_invoice_date_due(self):
         """Override of `account`: what is retained is not due."""
         retaining = self.filtered("billing_retention_amount")
-        super(AccountMove, self - retaining)._compute_invoice_date_due()
+        result = super(AccountMove, self - retaining)._compute_invoice_date_due()
         for move in retaining:
             days = [
                 key["date_maturity"]
@@ -105,10 +106,11 @@ class AccountMove(models.Model):
                 or move.invoice_date_due
                 or fields.Date.context_today(move)
             )
+        return result
 
     def _compute_payment_term_details(self):
         """Override of `account` to print no date for what waits for its release."""
-        super()._compute_payment_term_details()
+        result = super()._compute_payment_term_details()
         for move in self:
             details = move.payment_term_details
             retained = move._get_retained_lines()
@@ -120,6 +122,7 @@ class AccountMove(models.Model):
                 *details[: -len(retained)],
                 {"date": self.env._("its release (retention)"), "amount": amount},
             ]
+        return result
 
     # === BUSINESS METHODS === #
 
@@ -275,7 +278,7 @@ class AccountMoveLine(models.Model):
     @api.depends("billing_is_retention", "billing_release_id")
     def _compute_term_key(self):
         """Override of `account` to keep retained instalments apart."""
-        super()._compute_term_key()
+        result = super()._compute_term_key()
         for line in self:
             if line.term_key:
                 line.term_key = frozendict(
@@ -285,6 +288,7 @@ class AccountMoveLine(models.Model):
                         **line.term_key,
                     }
                 )
+        return result
 
     def _get_installments_data(self, *args, **kwargs):
         """Override of `account` to ask for the retention when nothing else is open."""

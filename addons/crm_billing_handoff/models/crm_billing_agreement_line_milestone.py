@@ -95,10 +95,11 @@ class CrmBillingAgreementLine(models.Model):
 
     def _resolve_dates(self):
         """Override to bill the deposit on the day of the confirmation."""
-        super()._resolve_dates()
+        result = super()._resolve_dates()
         for line in self:
             if line.billing_method == "milestone" and not line.deposit_date:
                 line.deposit_date = line.agreement_id._get_today()
+        return result
 
     def _link_sale_milestones(self):
         """Take over the milestones typed on the quotation lines, else on the deal."""

@@ -136,12 +136,9 @@ class CrmBillingAgreement(models.Model):
         for agreement in self:
             lead = agreement.renewal_lead_id
             is_open = lead.won_status == "pending"
-            super(CrmBillingAgreement, agreement).write(
-                {
-                    "is_notice_missed": False,
-                    "renewal_lead_id": lead.id if is_open else False,
-                }
-            )
+            agreement.is_notice_missed = False
+            if not is_open:
+                agreement.renewal_lead_id = False
 
     def _get_missed_notice_label(self):
         """Return what happens if nobody decides, in words."""

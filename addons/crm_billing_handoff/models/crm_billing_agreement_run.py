@@ -95,7 +95,7 @@ class CrmBillingAgreement(models.Model):
             free, ["payer_id"], ["__count"], limit=10 * limit, order="id:min"
         ):
             # What the other lane billed by now is seen: the locks begin a transaction.
-            self.env.cr.commit()
+            self.env["ir.cron"]._commit_progress()
             payer_ids = self._claim_payers(groups, limit)
             found = self.search(
                 free & Domain("payer_id", "in", payer_ids),

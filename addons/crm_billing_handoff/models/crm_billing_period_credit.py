@@ -48,15 +48,7 @@ class CrmBillingPeriod(models.Model):
         credits = self.credit_ids
         if not credits:
             return super().unlink()
-        printed = credits.move_line_id.move_id
-        if printed:
-            raise UserError(
-                self.env._(
-                    "%(moves)s credit what this draft bills. Delete them first, or "
-                    "post the draft.",
-                    moves=", ".join(printed.mapped("display_name")),
-                )
-            )
+        credits._check_not_printed()
         charges = self.search(
             [
                 ("change_id", "in", credits.change_id.ids),
@@ -69,3 +61,15 @@ class CrmBillingPeriod(models.Model):
         credits.unlink()
         charges.unlink()
         return super().unlink()
+
+    def _check_not_printed(self):
+        """Refuse to drop a debit whose credit is on paper already."""
+        printed = self.move_line_id.move_id
+        if printed:
+            raise UserError(
+                self.env._(
+                    "%(moves)s credit what this draft bills. Delete them first, or "
+                    "post the draft.",
+                    moves=", ".join(printed.mapped("display_name")),
+                )
+            )

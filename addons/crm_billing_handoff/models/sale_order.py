@@ -87,13 +87,14 @@ class SaleOrder(models.Model):
         The customer sees the list: an invoice that is shared with other agreements is
         not this order's to show.
         """
-        super()._get_invoiced()
+        result = super()._get_invoiced()
         for order in self.filtered("billing_agreement_ids"):
             agreements = order.billing_agreement_ids.sudo()
             order.invoice_ids |= agreements.move_ids.filtered(
                 lambda move, own=agreements: move.agreement_ids <= own
             )
             order.invoice_count = len(order.invoice_ids)
+        return result
 
     # === CRUD METHODS === #
 

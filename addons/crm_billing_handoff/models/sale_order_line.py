@@ -84,28 +84,32 @@ class SaleOrderLine(models.Model):
     @api.depends("is_billing_taken_over")
     def _compute_qty_to_invoice(self):
         """Override of `sale`: the order leaves to the agreement what it bills."""
-        super()._compute_qty_to_invoice()
+        result = super()._compute_qty_to_invoice()
         self._filtered_taken_over().qty_to_invoice = 0
+        return result
 
     @api.depends("is_billing_taken_over")
     def _compute_invoice_status(self):
         """Override of `sale`: what an agreement bills is no upselling either."""
-        super()._compute_invoice_status()
+        result = super()._compute_invoice_status()
         for line in self._filtered_taken_over():
             if line.invoice_status in ("upselling", "to invoice"):
                 line.invoice_status = "no"
+        return result
 
     @api.depends("is_billing_taken_over")
     def _compute_untaxed_amount_to_invoice(self):
         """Override of `sale`: nothing is left to invoice of what an agreement bills."""
-        super()._compute_untaxed_amount_to_invoice()
+        result = super()._compute_untaxed_amount_to_invoice()
         self._filtered_taken_over().untaxed_amount_to_invoice = 0
+        return result
 
     @api.depends("is_billing_taken_over")
     def _compute_amount_to_invoice(self):
         """Override of `sale`: nothing is left to invoice of what an agreement bills."""
-        super()._compute_amount_to_invoice()
+        result = super()._compute_amount_to_invoice()
         self._filtered_taken_over().amount_to_invoice = 0
+        return result
 
     # === BUSINESS METHODS === #
 

@@ -43,7 +43,7 @@ class SaleOrder(models.Model):
 
     def _compute_fiscal_position_id(self):
         """Override of `sale` to quote an exempt account without tax (E2)."""
-        super()._compute_fiscal_position_id()
+        result = super()._compute_fiscal_position_id()
         for order in self:
             account = order.partner_id.commercial_partner_id
             day = fields.Date.to_date(order.date_order) or fields.Date.context_today(
@@ -53,6 +53,7 @@ class SaleOrder(models.Model):
                 order.fiscal_position_id = account._get_billing_fiscal_position(
                     order.company_id, order.partner_shipping_id, day
                 )
+        return result
 
 
 class SaleOrderLine(models.Model):
