@@ -12,9 +12,11 @@ LARGEST = Decimal(10) ** 15
 LONGEST_ID = 256
 LONGEST_PROPERTIES = 8192  # characters of JSON
 FUTURE = timedelta(days=1)
+EARLIEST = date(1970, 1, 1)  # before it nothing is measured
 KNOWN_KEYS = frozenset(
     ("id", "meter", "account", "agreement", "at", "value", "properties", "cancels")
 )
+NAMES = ("meter", "account", "agreement", "cancels")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?"
@@ -74,6 +76,8 @@ def read_event(raw: object, now: datetime) -> Event | Refusal:
     at, day = moment
     if (at or datetime.combine(day, time())) > now + FUTURE:
         return Refusal("future", str(raw["at"]))
+    if (day or at.date()) < EARLIEST:
+        return Refusal("bad_time", str(raw["at"]))
     return _check_cancels(uid, cancels, value) or Event(
         uid=uid,
         meter=_text(raw.get("meter")),
@@ -100,6 +104,8 @@ def _check_keys(raw):
         return Refusal("no_id")
     if len(uid) > LONGEST_ID:
         return Refusal("long_id", str(LONGEST_ID))
+    if any(len(_text(raw.get(name))) > LONGEST_ID for name in NAMES):
+        return Refusal("long_name", str(LONGEST_ID))
     if not raw.get("account") and not raw.get("agreement"):
         return Refusal("no_account")
     return None
@@ -144,7 +150,7 @@ def _read_moment(value):
         if match := _INSTANT.fullmatch(text):
             return _to_utc(_parse_instant(*match.groups())), None
     except (ValueError, OverflowError):
-        pass
+        return Refusal("bad_time", text)
     return Refusal("bad_time", text)
 
 
@@ -195,7 +201,7 @@ def _read_properties(value):
         return Refusal("bad_properties")
     try:
         text = json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return Refusal("bad_properties")
     if len(text) > LONGEST_PROPERTIES or "\\u0000" in text or _is_unwritable(text):
         return Refusal("bad_properties")

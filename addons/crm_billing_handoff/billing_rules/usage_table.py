@@ -28,7 +28,7 @@ HEADINGS = {
 }
 NEEDED = (("at",), ("value", "cancels"), ("account", "agreement"))
 # A spreadsheet would run such a text; a signed number is one only to the eye.
-FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d)")
+FORMULA = re.compile(r"[=@\t\r\n]|[+-](?!\d[\d.,'\s]*\Z)")
 
 
 class BadTable(ValueError):

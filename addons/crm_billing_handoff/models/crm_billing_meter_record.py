@@ -259,6 +259,7 @@ class CrmBillingMeter(models.Model):
             "bad_text": _("It holds a character that cannot be kept."),
             "no_id": _("It has no id, so that it could be counted twice."),
             "long_id": _("Its id is longer than %(about)s characters."),
+            "long_name": _("It names something in more than %(about)s characters."),
             "no_meter": _("It names no meter."),
             "no_account": _("It names neither an account nor an agreement."),
             "no_time": _("It does not say when it happened."),
@@ -305,12 +306,17 @@ class CrmBillingMeter(models.Model):
         return [
             {
                 "row": number,
-                "id": str(answer["id"] or "")[:80],
-                "reason": answer["reason"],
+                "id": self._get_writable(str(answer["id"] or "")[:80]),
+                "reason": self._get_writable(answer["reason"]),
             }
             for number, answer in enumerate(answers, 1)
             if answer["status"] == "refused"
         ]
+
+    @api.model
+    def _get_writable(self, text):
+        """Return a text that the database keeps, whatever a sender sent."""
+        return text.encode("utf-8", "replace").decode().replace("\x00", "")
 
     @api.model
     def _count_answers(self, answers):

@@ -47,9 +47,15 @@ class CrmBillingUsage(models.Model):
     )
     agreement_ref = fields.Char(string="Agreement as Sent", readonly=True)
     partner_id = fields.Many2one(
-        "res.partner", string="Account", index="btree_not_null", ondelete="restrict"
+        "res.partner",
+        string="Account",
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
     )
-    agreement_id = fields.Many2one("crm.billing.agreement", ondelete="restrict")
+    agreement_id = fields.Many2one(
+        "crm.billing.agreement", ondelete="restrict", check_company=True
+    )
     line_id = fields.Many2one(
         "crm.billing.agreement.line",
         string="Agreement Line",
@@ -179,6 +185,10 @@ class CrmBillingUsage(models.Model):
                     fields=", ".join(sorted(fixed)),
                 )
             )
+        if vals.get("agreement_id"):
+            # The flow goes on as superuser and tells name and account of what is named.
+            agreements = self.env["crm.billing.agreement"]
+            agreements.browse(vals["agreement_id"]).check_access("read")
         if "partner_id" in vals and vals["partner_id"]:
             partner = self.env["res.partner"].browse(vals["partner_id"])
             vals = {**vals, "partner_id": partner.commercial_partner_id.id}

@@ -123,7 +123,10 @@ class CrmBillingUsageSource(models.Model):
     def create(self, vals_list):
         """Override to let only an administrator open our network."""
         self._check_private(vals_list)
-        return super().create(vals_list)
+        sources = super().create(vals_list)
+        # Also what came as a default.
+        self._check_private(sources)
+        return sources
 
     def write(self, vals):
         """Override: only an administrator opens our network; a new host is closed."""
@@ -134,7 +137,8 @@ class CrmBillingUsageSource(models.Model):
         return super().write(vals)
 
     def _check_private(self, vals_list):
-        wanted = any(vals.get("allow_private_host") for vals in vals_list)
+        name = "allow_private_host"
+        wanted = any(name in vals and vals[name] for vals in vals_list)
         if wanted and not self.env.is_system():
             raise AccessError(
                 self.env._("Only an administrator lets a source reach our own network.")

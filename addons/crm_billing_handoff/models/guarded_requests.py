@@ -9,6 +9,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+# Networks whose addresses end in one of the old kind (RFC 4291, 6052, 2765).
+EMBEDDING = [
+    ipaddress.ip_network(text) for text in ("::/96", "64:ff9b::/96", "::ffff:0:0:0/96")
+]
+
 
 class ForbiddenHost(ValueError):
     """The address leads somewhere a request must not go; the text says why."""
@@ -21,7 +26,12 @@ def is_public(address: str) -> bool:
     """
     ip = ipaddress.ip_address(address.split("%")[0])
     inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
-    return (inner or ip).is_global and not ip.is_multicast
+    if any(ip in network for network in EMBEDDING if network.version == ip.version):
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    local = getattr(ip, "is_site_local", False) or ip.is_multicast or ip.is_reserved
+    if inner:
+        return inner.is_global and not inner.is_multicast
+    return ip.is_global and not local
 
 
 def check_address(address: str) -> None:

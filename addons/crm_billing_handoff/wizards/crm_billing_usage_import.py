@@ -1,7 +1,7 @@
 import base64
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 
 from ..billing_rules.usage_table import BadTable
 from ..models.crm_billing_usage_import import CHUNK
@@ -118,6 +118,10 @@ class CrmBillingUsageImport(models.TransientModel):
     def _check_file(self):
         self.ensure_one()
         self.env["crm.billing.usage"]._check_can_record()
+        # The flow goes on as superuser: company and meter are those of the person.
+        self.meter_id.check_access("read")
+        if not self.env.su and self.company_id not in self.env.user.company_ids:
+            raise AccessError(self.env._("Record usage of your own companies only."))
         if not self.file:
             raise UserError(self.env._("Choose a file first."))
         if self.problem:
