@@ -96,4 +96,5 @@ from . import crm_billing_period_again
 from . import crm_billing_change_refund
 from . import crm_billing_agreement_renewal
 from . import crm_billing_price_revision
+from . import crm_billing_agreement_limits
 from . import billing_machine_fields

@@ -5,10 +5,12 @@ value anybody with write access could set it, and so fake a review, hide an invo
 its deal or take a deal out of the queue.
 """
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
 from .crm_billing_event import Cause
+from .crm_billing_period import COVERING
+from .crm_billing_price_model import PRICE_FIELDS
 
 # Under the context key ``billing_flow``: core code that we call as the user may go on.
 # A call from outside can name the key, but cannot carry this very object.
@@ -92,7 +94,27 @@ AGREEMENT_LINE_FIELDS = (
     "period_ids",
     "start_at",
     "end_at",
+    "change_id",
+    "paused_end_date",
+    "deposit_date",
 )
+# What an invoice line bills: without it its days would be due a second time.
+MOVE_LINE_FIELDS = (
+    "billing_line_id",
+    "billing_period_ids",
+    "billing_date_from",
+    "billing_date_to",
+    "billing_kind",
+)
+PAYMENT_FIELDS = ("billing_change_id", "billing_refund_key", "billing_refund_move_id")
+# Of an agreement that has billed; its end is moved by a change, see `_check_end`.
+FROZEN_AGREEMENT_FIELDS = {
+    "partner_id",
+    "start_date",
+    "billed_until",
+    "trial_days",
+    "trial_anchor",
+}
 MILESTONE_FIELDS = (
     "company_id",
     "currency_id",
@@ -124,6 +146,10 @@ FROZEN_LINE_FIELDS = {
     "end_date",
     "anchor_date",
     "anchor_day",
+    "discount_last_day",
+    "meter_id",
+    "tier_ids",
+    *PRICE_FIELDS,
 }
 
 
@@ -287,6 +313,52 @@ class CrmBillingAgreement(models.Model):
     def _get_machine_fields(self):
         return AGREEMENT_FIELDS
 
+    def write(self, vals):
+        """Override to keep what the billed periods were counted from."""
+        frozen = {*FROZEN_AGREEMENT_FIELDS, "end_date"} & set(vals)
+        if frozen and not self._is_billing_flow():
+            self.filtered("period_ids")._check_frozen(vals, frozen)
+        return super().write(vals)
+
+    def _check_frozen(self, vals, names):
+        for agreement in self:
+            changed = [
+                name
+                for name in sorted(names)
+                if agreement._fields[name].convert_to_write(agreement[name], agreement)
+                != self._to_write(name, vals[name])
+            ]
+            if changed == ["end_date"] and agreement._is_end_free(vals["end_date"]):
+                continue
+            if changed:
+                raise UserError(
+                    self.env._(
+                        "%(agreement)s has billed: %(fields)s is not overwritten. Use "
+                        "“Change”, which shows credit and charge first.",
+                        agreement=agreement.name,
+                        fields=", ".join(
+                            agreement._fields[name].get_description(
+                                self.env, ["string"]
+                            )["string"]
+                            for name in changed
+                        ),
+                    )
+                )
+
+    def _to_write(self, name, value):
+        is_day = self._fields[name].type == "date"
+        return fields.Date.to_date(value) or False if is_day else value
+
+    def _is_end_free(self, day):
+        """Return whether nothing that is billed lies after ``day``."""
+        covering = self.period_ids.filtered(lambda row: row.kind in COVERING)
+        last = max(covering.mapped("date_to"), default=None)
+        return (
+            not day
+            or not last
+            or fields.Date.add(fields.Date.to_date(day), days=1) >= last
+        )
+
     def action_start(self):
         """Override to start with the hand of the flow and the name of the person."""
         flow = self.with_context(billing_flow=FLOW)
@@ -334,3 +406,21 @@ class CrmBillingMilestone(models.Model):
     @api.model
     def _get_machine_fields(self):
         return MILESTONE_FIELDS
+
+
+class AccountMoveLine(models.Model):
+    _name = "account.move.line"
+    _inherit = ["account.move.line", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return MOVE_LINE_FIELDS
+
+
+class AccountPayment(models.Model):
+    _name = "account.payment"
+    _inherit = ["account.payment", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return PAYMENT_FIELDS

@@ -2,7 +2,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from odoo import api, fields, models
+from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
 
@@ -52,7 +52,7 @@ class CrmBillingAgreement(models.Model):
         :raise UserError: something cannot be billed; nothing is made then
         """
         self._check_is_biller()
-        until = fields.Date.to_date(until)
+        until = self._check_until(until)
         # The flow writes the ledger and the links, for the clerk who asks for it.
         agreements = self.sudo()
         agreements._lock_and_wait()

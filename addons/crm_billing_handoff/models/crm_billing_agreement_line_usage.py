@@ -2,6 +2,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import format_date, formatLang
 
 from ..billing_rules.allocation import exact
@@ -335,3 +336,40 @@ class CrmBillingAgreement(models.Model):
             # Whoever may change the agreement moves events, which the flow writes.
             self.env["crm.billing.usage"].sudo()._reassign(self.line_ids)
         return result
+
+
+class CrmBillingPriceTier(models.Model):
+    _inherit = "crm.billing.price.tier"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Override: the table of a line that has billed stays."""
+        tiers = super().create(vals_list)
+        tiers._check_not_billed()
+        return tiers
+
+    def write(self, vals):
+        """Override: the table of a line that has billed stays."""
+        self._check_not_billed()
+        result = super().write(vals)
+        self._check_not_billed()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billed(self):
+        self._check_not_billed()
+
+    def _check_not_billed(self):
+        flow = self.env["crm.billing.agreement.line"]._is_billing_flow()
+        billed = self.line_id.browse() if flow else self._get_billed_lines()
+        if billed:
+            raise UserError(
+                self.env._(
+                    "%(lines)s has been billed: its prices are not overwritten. Use "
+                    "“Change”, which ends the line and starts one at new prices.",
+                    lines=", ".join(billed.mapped("name")),
+                )
+            )
+
+    def _get_billed_lines(self):
+        return self.line_id.filtered("period_ids")

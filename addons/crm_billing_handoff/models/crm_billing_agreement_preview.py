@@ -1,6 +1,9 @@
 from collections import defaultdict
 
 from odoo import fields, models
+from odoo.exceptions import UserError
+
+YEARS_AHEAD = 10
 
 
 class CrmBillingAgreement(models.Model):
@@ -21,14 +24,28 @@ class CrmBillingAgreement(models.Model):
         :raise UserError: something cannot be billed; the message says why
         """
         self.check_access("read")
+        until = self._check_until(until)
         agreements = self.sudo().filtered(lambda agreement: agreement.state != "draft")
         agreements = agreements.with_context(billing_look_ahead=True)
-        papers, errors, _held = agreements._plan_papers(
-            until=fields.Date.to_date(until)
-        )
+        papers, errors, _held = agreements._plan_papers(until=until)
         for error in errors.values():
             raise error
         return self._preview_papers(papers)
+
+    def _check_until(self, until):
+        """Return a day up to which is billed, as a date.
+
+        :raise UserError: it lies so far ahead that nobody means it
+        """
+        until = fields.Date.to_date(until)
+        today = fields.Date.context_today(self)
+        if until and until > fields.Date.add(today, years=YEARS_AHEAD):
+            raise UserError(
+                self.env._(
+                    "Choose a day of the next %(years)s years.", years=YEARS_AHEAD
+                )
+            )
+        return until
 
     def _preview_papers(self, papers):
         cache = defaultdict(dict)
