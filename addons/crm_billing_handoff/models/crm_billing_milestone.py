@@ -11,6 +11,9 @@ TERMS = (
     "sale_line_id",
     "lead_id",
 )
+# Whose it is, who says that it is done, and its place in the split: Billing's, once it
+# is handed over.
+HANDED_OVER = (*TERMS, "sequence", "agreement_id", "order_id", "user_id")
 
 
 class CrmBillingMilestone(models.Model):
@@ -205,6 +208,21 @@ class CrmBillingMilestone(models.Model):
         for milestone in self:
             milestone.move_id = milestone._get_bill().sudo().move_id
 
+    # === CONSTRAINT METHODS === #
+
+    @api.constrains("agreement_id", "line_id")
+    def _check_agreement(self):
+        """What is done bills its agreement: it is the one of its line."""
+        for milestone in self:
+            if milestone.agreement_id != milestone.line_id.agreement_id:
+                raise ValidationError(
+                    self.env._(
+                        "%(milestone)s belongs to no line of that agreement: choose "
+                        "the line.",
+                        milestone=milestone.name,
+                    )
+                )
+
     # === CRUD METHODS === #
 
     @api.model_create_multi
@@ -217,8 +235,9 @@ class CrmBillingMilestone(models.Model):
         return milestones
 
     def write(self, vals):
-        if set(TERMS) & set(vals):
+        if set(HANDED_OVER) & set(vals):
             self._check_may_type()
+        if set(TERMS) & set(vals):
             self._check_not_invoiced()
         result = super().write(vals)
         if set(TERMS) & set(vals):
