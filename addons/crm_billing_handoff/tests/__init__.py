@@ -54,3 +54,5 @@ from . import test_agreement_tours
 from . import test_change_walks
 from . import test_bill_again
 from . import test_agreement_dead_ends
+from . import test_agreement_attacks
+from . import test_usage_attacks
