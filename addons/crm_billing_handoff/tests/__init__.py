@@ -56,3 +56,4 @@ from . import test_bill_again
 from . import test_agreement_dead_ends
 from . import test_agreement_attacks
 from . import test_usage_attacks
+from . import test_usage_large_file
