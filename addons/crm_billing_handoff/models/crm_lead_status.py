@@ -2,6 +2,7 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ..billing_rules.allocation import split
 from ..billing_rules.status import ATTENTION, deal_state
@@ -188,12 +189,14 @@ class CrmLead(models.Model):
                     ("reconciled", "=", False),
                     ("balance", ">", 0),
                     ("date_maturity", "<", today),
-                    ("move_id.opportunity_ids", "!=", False),
                 ]
             )
         )
-        moves = self.env["account.move"].sudo()._search([("line_ids", "in", lines)])
-        return Domain("billing_move_ids", "any!", [("id", "in", moves)])
+        leads = SQL(
+            "(SELECT lead_id FROM account_move_crm_lead_rel WHERE move_id IN %s)",
+            lines.subselect(SQL.identifier(lines.table, "move_id")),
+        )
+        return Domain("id", "in", leads)
 
     @api.depends("won_status", "billing_state")
     def _compute_billing_not_won(self):
