@@ -21,7 +21,7 @@ class AttackCommon(ChangeCommon, UsageCommon, RefusalCommon):
 
     def _call(self, user, record, method, *args, context=None, **kwargs):
         """Call as a client does, and write at once what it left to be written."""
-        model = record.with_user(user).with_context(context or {})
+        model = record.with_user(user).with_context(**context or {})
         args = [record.ids, *args] if record else list(args)
         result = call_kw(model, method, args, {**kwargs, "context": context or {}})
         self.env.flush_all()
