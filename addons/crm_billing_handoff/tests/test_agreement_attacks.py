@@ -140,7 +140,7 @@ class TestChangeAttacks(AttackCommon):
                 with self.env.cr.savepoint() as point:
                     day = date(9999, 12, 31) if kind == "cancel" else CHANGE_DAY
                     # Refused in words or done: never an error of the machine.
-                    with suppress(*REFUSED):
+                    with suppress(REFUSED):
                         change = self._create_change(agreement, kind, day, **values)
                         change.action_preview()
                         change.action_apply()
