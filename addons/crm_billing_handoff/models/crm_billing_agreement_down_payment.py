@@ -30,17 +30,20 @@ class CrmBillingAgreement(models.Model):
         return documents
 
     def _close_ended(self):
-        """Override to ask what happens to a down payment that nothing is left to."""
+        """Override to ask what happens to money paid ahead that nothing is left to."""
         result = super()._close_ended()
-        for agreement in self.filtered(lambda one: one.state == "closed"):
-            lines = agreement.line_ids.filtered(lambda line: line._is_down_payment())
-            left = sum((line._get_down_payment_left() for line in lines), Decimal(0))
+        for agreement in self.filtered(
+            lambda one: one.state in ("closed", "cancelled")
+        ):
+            left = sum(
+                (line._get_paid_ahead() for line in agreement.line_ids), Decimal()
+            )
             if left > 0:
                 agreement._ask_billing(
                     self.env._("Down payment left"),
                     self.env._(
                         "%(agreement)s has ended, but %(amount)s before tax of its "
-                        "down payment was never deducted: credit it.",
+                        "deposit or down payment was never deducted: credit it.",
                         agreement=agreement.name,
                         amount=agreement.currency_id.format(float(left)),
                     ),
@@ -53,6 +56,14 @@ class CrmBillingAgreementLine(models.Model):
 
     def _is_down_payment(self):
         return self.billing_method == "one_off" and self.sale_line_id.is_downpayment
+
+    def _get_paid_ahead(self):
+        """Return what was billed ahead, and no invoice has deducted yet."""
+        if self._is_down_payment():
+            return self._get_down_payment_left()
+        if self.billing_method == "milestone":
+            return self._get_open_deposit()
+        return Decimal()
 
     def _get_down_payment_left(self):
         """Return what is not deducted yet, before tax."""

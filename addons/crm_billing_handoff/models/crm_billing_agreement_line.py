@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 from ..billing_rules.schedule import Anchor, Cadence, resolve_anchor
 from .crm_billing_plan import BASES, PRORATION_TIMINGS, TIMINGS, UNITS
@@ -274,7 +274,54 @@ class CrmBillingAgreementLine(models.Model):
                     )
                 )
 
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Have lines of agreements that run already begin, too.
+
+        :raise UserError: nobody said from which day, or the line cannot be billed
+        """
+        lines = super().create(vals_list)
+        late = lines.filtered(
+            lambda line: line.agreement_id.state in ("running", "paused")
+        )
+        late._begin_late()
+        return lines
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_chained(self):
+        for line in self:
+            is_chained = line.predecessor_id or line.successor_id
+            if is_chained and line.agreement_id.state != "draft":
+                raise UserError(
+                    self.env._(
+                        "%(line)s goes on from a line that was changed, or was changed "
+                        "itself: deleting it would leave days that nobody bills. Make "
+                        "another change instead.",
+                        line=line.name,
+                    )
+                )
+
     # === BUSINESS METHODS === #
+
+    def _begin_late(self):
+        # Milestones may be handed over after their line.
+        for line in self.filtered(lambda line: line.billing_method != "milestone"):
+            gaps = line._get_gaps()
+            if not line.start_date:
+                gaps.append(self.env._("say from which day it is billed"))
+            if gaps:
+                raise UserError(
+                    self.env._(
+                        "%(agreement)s runs already. %(line)s: %(problems)s",
+                        agreement=line.agreement_id.name,
+                        line=line.name,
+                        problems=", ".join(gaps),
+                    )
+                )
+        self._resolve_dates()
+        self.agreement_id._trigger_run()
 
     def _get_gaps(self):
         """Return what the line lacks to be billed, in words."""

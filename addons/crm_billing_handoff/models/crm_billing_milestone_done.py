@@ -51,6 +51,8 @@ class CrmBillingMilestone(models.Model):
             milestone.write({"done_date": day, "done_uid": self.env.uid})
         todo._close_task()
         todo._log_event("milestone_done")
+        # What is done is owed, also where the agreement had ended by then.
+        todo.agreement_id._reopen()
         running = todo.agreement_id.filtered(
             lambda agreement: agreement.state == "running"
         )

@@ -155,6 +155,29 @@ class TestAgreementDeadEnds(ChangeCommon):
                     effective_at=instant,
                 )
 
+    def test_line_added_by_hand_is_billed_from_its_day(self):
+        agreement = self._create_billed(JANUARY, price=310.0)
+        lines = self.env["crm.billing.agreement.line"].with_user(self.clerk)
+        vals = {"agreement_id": agreement.id, "product_id": self.product.id}
+        with self._on(date(2027, 1, 12)):
+            with self.assertRaisesRegex(UserError, "from which day"):
+                lines.create({**vals, "plan_id": self.monthly.id})
+            with self.assertRaisesRegex(UserError, "billing cycle"):
+                lines.create({**vals, "start_date": date(2027, 1, 12)})
+            vals["start_date"] = date(2027, 1, 12)
+            lines.create({**vals, "plan_id": self.monthly.id, "price_unit": 31.0})
+            lines.create({**vals, "billing_method": "one_off", "price_unit": 7.0})
+            self.env.flush_all()
+            self.assertEqual(self._run(date(2027, 1, 12)).amount_untaxed, 27.0)
+        self.assertEqual(self._bill(FEBRUARY).amount_untaxed, 341.0)
+
+    def test_line_of_a_change_is_not_deleted(self):
+        agreement = self._create_billed(JANUARY)
+        self._change(agreement, "price", FEBRUARY, price_unit=400.0)
+        successor = agreement.line_ids.filtered("predecessor_id")
+        with self.assertRaisesRegex(UserError, "nobody bills"):
+            successor.with_user(self.clerk).unlink()
+
     def test_refund_is_not_scheduled_past_the_manager(self):
         agreement = self._create_billed(JANUARY, price=310.0)
         day = date(2027, 1, 11)
@@ -206,6 +229,31 @@ class TestMilestoneArchive(MilestoneCommon):
         milestone = self._start().milestone_ids[0]
         with self.assertRaisesRegex(AccessError, "handed over"):
             milestone.with_user(self.seller).active = False
+
+    def test_done_after_the_end_is_billed(self):
+        agreement = self._start(line={"deposit_percent": 10.0})
+        agreement._bill_at_once()
+        change = (
+            self.env["crm.billing.change"]
+            .with_user(self.clerk)
+            .create(
+                {
+                    "agreement_id": agreement.id,
+                    "change_type": "cancel",
+                    "date": JANUARY,
+                    "policy": "none",
+                }
+            )
+        )
+        change.action_apply()
+        with freeze_time("2027-01-03 12:00:00"):
+            agreement._cron_refresh()
+            self.assertEqual(agreement.state, "cancelled")
+            self.assertIn("deposit", agreement.activity_ids.note)
+            milestone = agreement.milestone_ids[0]
+            milestone.with_user(self.clerk).action_mark_done()
+        self.assertEqual(milestone.state, "invoiced")
+        self.assertEqual(agreement.state, "cancelled", "it ends again")
 
     def test_an_invoiced_one_stays(self):
         milestone = self._start().milestone_ids[0]
