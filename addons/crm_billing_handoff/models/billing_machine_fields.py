@@ -416,6 +416,24 @@ class AccountMoveLine(models.Model):
     def _get_machine_fields(self):
         return MOVE_LINE_FIELDS
 
+    def write(self, vals):
+        """Override of `account`: what is retained of a posted invoice is released.
+
+        Core writes these terms with the hand of whoever edits a draft.
+        """
+        retention = {"billing_is_retention", "billing_release_id"} & vals.keys()
+        if (
+            retention
+            and not self._is_billing_flow()
+            and any(line.parent_state == "posted" for line in self)
+        ):
+            raise AccessError(
+                self.env._(
+                    "A retention becomes due with “Release retention” on the invoice."
+                )
+            )
+        return super().write(vals)
+
 
 class AccountPayment(models.Model):
     _name = "account.payment"

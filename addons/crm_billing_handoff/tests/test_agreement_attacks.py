@@ -375,3 +375,13 @@ class TestLineAttacks(AttackCommon):
                 self._call(self.clerk, record, "write", values)
         with self.assertRaises(REFUSED):
             self._call(self.clerk, line.tier_ids[0], "unlink")
+
+    def test_retention_of_a_posted_invoice_is_not_edited(self):
+        invoice = self._create_agreement().generate_invoices(until=date(2027, 1, 1))
+        self._post(invoice)
+        lines = invoice.line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        )
+        for user in (self.clerk, self.accountant):
+            with self.assertRaisesRegex(AccessError, "Release retention"):
+                self._call(user, lines, "write", {"billing_is_retention": True})
