@@ -4,6 +4,8 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
+from .crm_billing_agreement_preview import YEARS_AHEAD
+
 # Months looked ahead, one after the other, until enough documents are found.
 HORIZONS = (1, 3, 12, 36, 120)
 MOST = 120
@@ -51,8 +53,9 @@ class CrmBillingAgreement(models.Model):
         """Preview further and further until there are more than ``count`` documents."""
         papers = []
         start = max(self._get_today(), self.next_invoice_date or self._get_today())
+        last = fields.Date.add(fields.Date.context_today(self), years=YEARS_AHEAD)
         for months in HORIZONS:
-            until = start + relativedelta(months=months)
+            until = min(start + relativedelta(months=months), last)
             papers = self._read_ahead(
                 until, lambda agreement, until=until: agreement.preview_invoices(until)
             )
