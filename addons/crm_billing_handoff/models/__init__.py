@@ -1,6 +1,7 @@
 from . import crm_billing_plan
 from . import crm_billing_service_tier
 from . import crm_billing_event
+from . import crm_billing_lock
 from . import crm_billing_agreement
 from . import crm_billing_agreement_line
 from . import crm_billing_period

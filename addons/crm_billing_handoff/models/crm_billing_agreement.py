@@ -18,7 +18,7 @@ class CrmBillingAgreement(models.Model):
 
     _name = "crm.billing.agreement"
     _description = "Billing Agreement"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "crm.billing.lock"]
     _order = "id desc"
     _check_company_auto = True
 

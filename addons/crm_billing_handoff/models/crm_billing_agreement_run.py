@@ -219,17 +219,6 @@ class CrmBillingAgreement(models.Model):
         # Each can be billed, all of them together cannot.
         return left.union(*(one._invoice_due_or_bisect(now) for one in good))
 
-    def _lock_and_wait(self):
-        """Lock the agreements for a person, who waits for the run or another person."""
-        self.flush_recordset()
-        self.env.cr.execute(
-            SQL(
-                "SELECT id FROM crm_billing_agreement WHERE id IN %s "
-                "ORDER BY id FOR NO KEY UPDATE",
-                tuple(self.ids) or (0,),
-            )
-        )
-
     # === BUSINESS METHODS - FAILURES === #
 
     def _set_billing_error(self, error):

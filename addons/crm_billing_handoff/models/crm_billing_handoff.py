@@ -25,7 +25,7 @@ class CrmBillingHandoff(models.Model):
 
     _name = "crm.billing.handoff"
     _description = "Billing Handoff"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "crm.billing.lock"]
     _order = "id desc"
     _check_company_auto = True
 

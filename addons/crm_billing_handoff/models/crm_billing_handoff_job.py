@@ -113,18 +113,3 @@ class CrmBillingHandoff(models.Model):
         orders = free.lead_id.order_ids
         locked = orders.try_lock_for_update(allow_referencing=True)
         return free.filtered(lambda handoff: handoff.lead_id.order_ids <= locked)
-
-    def _lock_and_wait(self):
-        """Lock the handoffs for a person, who waits for the job or another person.
-
-        What has changed meanwhile cannot be locked: Odoo then repeats the whole call,
-        which finds the work done.
-        """
-        self.flush_recordset()
-        self.env.cr.execute(
-            SQL(
-                "SELECT id FROM crm_billing_handoff WHERE id IN %s "
-                "ORDER BY id FOR NO KEY UPDATE",
-                tuple(self.ids) or (0,),
-            )
-        )
