@@ -1,0 +1,122 @@
+from odoo import fields, models
+
+from .crm_dunning_policy import TONES
+
+
+class CrmDunningNotice(models.Model):
+    """The ledger of messages: one row is one mail to one account in one currency.
+
+    Its lines say which instalments it listed, at which step and with which open amount
+    at that second; skipped steps are lines, too, so that they are never sent later.
+    """
+
+    _name = "crm.dunning.notice"
+    _description = "Reminder"
+    _order = "id desc"
+    _rec_name = "subject"
+    _check_company_auto = True
+
+    partner_id = fields.Many2one(
+        "res.partner", required=True, index=True, readonly=True, string="Account"
+    )
+    company_id = fields.Many2one(
+        "res.company", required=True, index=True, readonly=True
+    )
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    policy_id = fields.Many2one("crm.dunning.policy", readonly=True)
+    step_id = fields.Many2one("crm.dunning.step", readonly=True)
+    kind = fields.Selection(
+        [
+            ("reminder", "Reminder"),
+            ("failed", "Failed payment"),
+            ("announcement", "Announced charge"),
+            ("expiry", "Card expires"),
+            ("record", "Recorded, nothing sent"),
+        ],
+        default="reminder",
+        required=True,
+        readonly=True,
+    )
+    date = fields.Date(required=True, readonly=True, help="Local date of the account.")
+    stage = fields.Integer(readonly=True, help="Offset in days of the highest step.")
+    tone = fields.Selection(TONES, readonly=True)
+    tone_reason = fields.Char(readonly=True)
+    amount = fields.Monetary(readonly=True, help="Overdue amount that it lists.")
+    state = fields.Selection(
+        [
+            ("queued", "Queued"),
+            ("sent", "Sent"),
+            ("bounced", "Not delivered"),
+            ("stopped", "Stopped before it left"),
+            ("dry_run", "Dry run"),
+            ("recorded", "Recorded"),
+        ],
+        default="queued",
+        required=True,
+        index=True,
+        readonly=True,
+    )
+    reason = fields.Char(readonly=True, help="Why it was stopped or not delivered.")
+    move_id = fields.Many2one(
+        "account.move",
+        readonly=True,
+        index="btree_not_null",
+        help="The invoice in whose thread it stands: the oldest one listed.",
+    )
+    message_id = fields.Many2one("mail.message", readonly=True, index="btree_not_null")
+    recipient_ids = fields.Many2many("res.partner", readonly=True)
+    subject = fields.Char(readonly=True)
+    lang = fields.Char(readonly=True)
+    line_ids = fields.One2many("crm.dunning.notice.line", "notice_id", readonly=True)
+
+
+class CrmDunningNoticeLine(models.Model):
+    """One instalment in a message, or a step of it that was skipped."""
+
+    _name = "crm.dunning.notice.line"
+    _description = "Reminded Instalment"
+    _order = "id"
+
+    notice_id = fields.Many2one(
+        "crm.dunning.notice",
+        required=True,
+        ondelete="cascade",
+        index=True,
+        readonly=True,
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    line_id = fields.Many2one(
+        "account.move.line",
+        string="Instalment",
+        required=True,
+        ondelete="cascade",
+        readonly=True,
+    )
+    move_id = fields.Many2one(
+        "account.move", required=True, index=True, readonly=True, ondelete="cascade"
+    )
+    case_id = fields.Many2one("crm.dunning.case", index=True, readonly=True)
+    step_id = fields.Many2one("crm.dunning.step", readonly=True)
+    days = fields.Integer(
+        required=True, readonly=True, help="Offset of the step in days."
+    )
+    kind = fields.Selection(
+        [("listed", "Listed"), ("upcoming", "Due soon"), ("skipped", "Skipped")],
+        required=True,
+        readonly=True,
+    )
+    date = fields.Date(required=True, readonly=True)
+    date_due = fields.Date(readonly=True)
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    amount = fields.Monetary(readonly=True, help="Open when the message left.")
+
+    # Whatever the partners are merged into: no instalment is reminded twice of a step,
+    # nor listed in two messages of one day.
+    _step_uniq = models.UniqueIndex(
+        "(line_id, days) WHERE kind IN ('listed', 'skipped')",
+        "This step of the instalment is recorded already.",
+    )
+    _day_uniq = models.UniqueIndex(
+        "(line_id, date) WHERE kind = 'listed'",
+        "The instalment was listed in a message of that day.",
+    )
