@@ -12,6 +12,7 @@ VENV = WORK / "venv"
 LINT_VENV = WORK / "lint-venv"
 DATA = WORK / "data"  # Odoo's data_dir: filestores and sessions
 LOGS = WORK / "log"
+MAIL = WORK / "mail"  # what the demo sends
 CONF = WORK / "odoo.conf"
 
 
