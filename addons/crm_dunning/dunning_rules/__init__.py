@@ -1,0 +1,1 @@
+"""Decisions about collecting: pure functions, no ORM, no clock, exact money."""
