@@ -1,72 +1,10 @@
 """The local Stripe answers the real SDK as Stripe does: keys, forms, life cycles."""
 
 import json
-import urllib.error
-import urllib.request
 
 import pytest
 import stripe
-
-from lib.local_stripe import LocalStripe
-
-EUR = {"amount": 1200, "currency": "eur", "allowed_payment_method_types": ["card"]}
-OLD = "2019-05-16"  # the version that Odoo's own connector speaks
-
-
-@pytest.fixture(scope="module")
-def local():
-    with LocalStripe() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def empty(local):
-    local.reset()
-
-
-def client_of(local, key="sk_test_x"):
-    return stripe.StripeClient(
-        key, base_addresses={"api": local.url}, max_network_retries=0
-    ).v1
-
-
-@pytest.fixture
-def api(local):
-    return client_of(local)
-
-
-def ask(local, method, path, body="", key="sk_test_x", **headers):
-    """Send a request as any HTTP library would; return status, headers, JSON."""
-    headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    if key:
-        headers["Authorization"] = f"Bearer {key}"
-    data = body.encode() if body or method == "POST" else None
-    request = urllib.request.Request(
-        f"{local.url}/v1/{path}", data, headers, method=method
-    )
-    try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status, answer.headers, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, json.load(error)
-
-
-def create(api, saved, **values):
-    """Return an unconfirmed PaymentIntent for a saved method."""
-    return api.payment_intents.create(
-        {
-            **EUR,
-            "customer": saved["customer"],
-            "payment_method": saved["payment_method"],
-            **values,
-        }
-    )
-
-
-def charge(api, saved, **values):
-    """Return the PaymentIntent of an off-session charge."""
-    return create(api, saved, confirm=True, off_session=True, **values)
-
+from stripe_calls import EUR, OLD, ask, charge, client_of, create
 
 # === KEYS, VERSIONS, PARAMETERS === #
 

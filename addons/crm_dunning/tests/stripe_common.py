@@ -15,7 +15,8 @@ class StripeMixin:
 
     Put it before the test class: ``class TestCharge(StripeMixin, DunningCommon)``.
     ``self.stripe.fault(…)``, ``.advance(…)``, ``.decline_with(…)``: see
-    ``stripe_double/control.py``. Each test starts with an empty Stripe on real time.
+    ``stripe_double/control.py``. Each test starts with what the class has set up, on
+    real time and without faults.
     """
 
     @classmethod
@@ -30,6 +31,9 @@ class StripeMixin:
 
     def setUp(self):
         super().setUp()
+        if "_stripe_is_kept" not in vars(type(self)):
+            self.stripe.keep()
+            type(self)._stripe_is_kept = True
         self.stripe.reset()
 
     @classmethod
@@ -72,19 +76,20 @@ class StripeMixin:
         methods.active = True
         return provider
 
-    def _create_token(self, partner, method="pm_card_visa", number=None):
+    @classmethod
+    def _create_token(cls, partner, method="pm_card_visa", number=None):
         """Return a token of ``partner``; ``method`` says how charging it ends.
 
         :param method: a test payment method of Stripe (``stripe_double/cards.py``)
         :param number: another card number: equal ones share a fingerprint
         """
-        saved = self.stripe.saved_method(method, number=number, name=partner.name)
-        method = self.stripe.get(saved["payment_method"])
-        return self.env["payment.token"].create(
+        saved = cls.stripe.saved_method(method, number=number, name=partner.name)
+        method = cls.stripe.get(saved["payment_method"])
+        return cls.env["payment.token"].create(
             {
-                "provider_id": self.provider.id,
+                "provider_id": cls.provider.id,
                 "partner_id": partner.id,
-                "payment_method_id": self.env.ref(
+                "payment_method_id": cls.env.ref(
                     f"payment.payment_method_{METHODS[method['type']]}"
                 ).id,
                 "provider_ref": saved["customer"],

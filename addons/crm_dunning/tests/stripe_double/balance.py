@@ -1,22 +1,34 @@
 """Balance transactions and payouts: the way of the money to the bank."""
 
 from . import forms
-from .api import listed, retrieved
-from .store import listing
+from .api import PAGE, listed, page, retrieved, route
 
 DAY = 24 * 3600
 SETTLING_DAYS = 7  # until money of a charge is available for a payout
 CARD_FEE = (150, 25)  # 1.5 % + 0.25: the list price for cards of the EEA
 DEBIT_FEE = (0, 35)  # 0.35: the list price of a SEPA debit
 
-listed(
+
+@route(
+    "GET",
     "balance_transactions",
-    "balance_transaction",
+    **PAGE,
+    created=forms.moment,
+    currency=forms.text,
     payout=forms.text,
     source=forms.text,
     type=forms.text,
-    currency=forms.text,
 )
+def list_movements(store, params):
+    found = store.find("balance_transaction")
+    if payout := params.get("payout"):
+        taken = store.hidden["paid_out"]
+        found = [item for item in found if taken.get(item["id"]) == payout]
+    return page(
+        found, params, "/v1/balance_transactions", ("currency", "source", "type")
+    )
+
+
 retrieved("balance_transactions", "balance_transaction")
 listed("payouts", "payout", status=forms.text)
 retrieved("payouts", "payout")
@@ -48,7 +60,6 @@ def book(store, source, amount, kind, fee=0):
         fee=fee,
         fee_details=[details] if fee else [],
         net=amount - fee,
-        payout=None,
         reporting_category=category,
         source=source["id"],
         status="pending",
@@ -65,20 +76,21 @@ def fee_of(charge):
 
 def pay_out(store, currency, paid=True):
     """Pay everything that no payout has taken yet; nothing gives None."""
+    taken = store.hidden["paid_out"]
     waiting = [
         movement
         for movement in store.find("balance_transaction", currency=currency)
-        if not movement["payout"] and movement["type"] != "payout"
+        if movement["id"] not in taken
     ]
     if not waiting:
         return None
     total = sum(movement["net"] for movement in waiting)
     payout = store.add("payout", **_payout_values(store, total, currency))
     movement = book(store, payout, -total, "payout")
-    movement["payout"] = payout["id"]
     payout["balance_transaction"] = movement["id"]
-    for other in waiting:
-        other.update(payout=payout["id"], status="available")
+    for part in (movement, *waiting):
+        taken[part["id"]] = payout["id"]
+        part["status"] = "available"
     store.emit("payout.created", payout)
     if paid:
         store.change(payout, status="paid")
@@ -112,10 +124,3 @@ def _payout_values(store, total, currency):
         "trace_id": None,
         "type": "bank_account",
     }
-
-
-def movements(store, payout):
-    """Return the movements that a payout consists of, itself included."""
-    return listing(
-        store.find("balance_transaction", payout=payout), "/v1/balance_transactions"
-    )

@@ -53,7 +53,7 @@ def run(store, intent, method, off_session=False, no_action=False, mandate=None)
 def _ask_customer(store, intent):
     address = f"https://hooks.stripe.com/3d_secure/{secrets.token_hex(8)}"
     action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure"}}
-    if back := store.hidden.get("return_urls", {}).get(intent["id"]):
+    if back := store.hidden["return_urls"].get(intent["id"]):
         action = {
             "type": "redirect_to_url",
             "redirect_to_url": {"return_url": back, "url": address},
@@ -158,9 +158,9 @@ def debit(store, intent, method, outcome, mandate):
         Outcome(),
         id=f"py_{secrets.token_hex(12)}",
         status="pending",
-        outcome={**outcomes.describe(Outcome()), "seller_message": "Payment pending."},
     )
     charge["payment_method_details"]["sepa_debit"]["mandate"] = mandate["id"]
+    charge["outcome"]["seller_message"] = "Payment pending."
     intent.update(status="processing", latest_charge=charge["id"])
     store.hidden["settle_at"][charge["id"]] = {
         "at": store.clock.now() + DEBIT_DAYS * balance.DAY,

@@ -20,6 +20,7 @@ class Control(MoneyControl):
         self.service = service
         self.store = service.store
         self.deliveries = deliveries
+        self.kept = None
 
     def call(self, name, *args, **kwargs):
         """Call a public method with JSON values, and keep what has changed."""
@@ -36,17 +37,25 @@ class Control(MoneyControl):
 
     # === STATE === #
 
+    def keep(self):
+        """Remember how things are, for ``reset``."""
+        self.kept = copy.deepcopy([self.store.objects, self.store.hidden])
+
     def reset(self):
-        """Forget everything, the clock and the endpoints included."""
+        """Go back to what was kept, or to nothing, on real time and without faults."""
         self.service.faults.clear()
         self.service.journal.clear()
         self.service.replies.kept.clear()
         self.store.clock.follow()
         self.deliveries.automatic = False
-        for items in self.store.objects.values():
-            items.clear()
-        for items in self.store.hidden.values():
-            items.clear()
+        for now, then in zip(
+            [self.store.objects, self.store.hidden],
+            copy.deepcopy(self.kept) if self.kept else [{}, {}],
+            strict=True,
+        ):
+            for name, items in now.items():
+                items.clear()
+                items.update(then.get(name, {}))
 
     def get(self, identifier):
         """Return the object with that id, or None."""

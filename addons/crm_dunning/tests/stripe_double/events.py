@@ -95,7 +95,7 @@ def add_endpoint(store, url, secret, enabled_events=("*",), api_version=None):
         status="enabled",
         url=url,
     )
-    store.hidden.setdefault("secrets", {})[endpoint["id"]] = [secret]
+    store.hidden["secrets"][endpoint["id"]] = [secret]
     return endpoint
 
 

@@ -196,7 +196,7 @@ def _confirm(store, intent, params):
     _check_return_url(intent, params)
     method = store.get("payment_method", intent["payment_method"])
     if back := params.get("return_url"):
-        store.hidden.setdefault("return_urls", {})[intent["id"]] = back
+        store.hidden["return_urls"][intent["id"]] = back
     charging.run(
         store,
         intent,

@@ -7,12 +7,13 @@ there to the endpoint (``intents.py``, ``customers.py``, …). What lies below
 
 import json
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from .control import Control
 from .faults import Faults
-from .service import Request, Service
+from .service import Reply, Request, Service
 from .store import Store
 from .webhooks import Deliveries
 
@@ -85,7 +86,12 @@ class Handler(BaseHTTPRequestHandler):
             return self._control(address.path.removeprefix("/_control/"), body)
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, address.path, address.query, body, headers)
-        self._reply(self.server.service.answer(request))
+        try:
+            reply = self.server.service.answer(request)
+        except Exception:
+            text = f"The local Stripe is broken:\n{traceback.format_exc()}"
+            reply = Reply(500, json.dumps({"error": {"message": text}}))
+        self._reply(reply)
 
     def _reply(self, reply):
         if reply.how == "dropped":

@@ -4,7 +4,7 @@ import copy
 import secrets
 
 from . import charging, errors, forms, mandates, outcomes
-from .api import Known, listed, retrieved, route
+from .api import listed, retrieved, route
 from .customers import attach, check_usable, resolve, without_expand
 from .intents import NEW_TYPES, OLD_TYPES, OPEN
 
@@ -76,7 +76,6 @@ def _take_method(store, intent, named):
     allowed_payment_method_types=NEW_TYPES,
     payment_method=forms.text,
     payment_method_options=forms.mapping,
-    payment_method_types=Known(forms.array, until="2019-01-01"),
 )
 def confirm(store, params, id):
     intent = store.get("setup_intent", id)

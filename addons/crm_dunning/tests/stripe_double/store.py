@@ -41,7 +41,14 @@ class Store:
         self.lock = threading.RLock()
         self.clock = Clock()
         self.objects = {kind: {} for kind in PREFIXES}
-        self.hidden = {"behaviours": {}, "settle_at": {}, "deliveries": {}}
+        self.hidden = {
+            "behaviours": {},  # {payment method: how charging it ends}
+            "settle_at": {},  # {charge: when and how the debit settles}
+            "return_urls": {},  # {intent: where the payer comes back to}
+            "paid_out": {},  # {balance transaction: payout}
+            "secrets": {},  # {webhook endpoint: signing secrets}
+            "deliveries": {},  # {event: {endpoint: tries}}
+        }
         self.request = {"id": None, "idempotency_key": None}  # of the running request
         self.listeners = []  # called with each new event
         self.state_file = state_file and Path(state_file)
