@@ -14,7 +14,7 @@ from office import CLERK, Office, Session
 
 from odoo.tests.common import BaseCase
 
-from lib import databases, server
+from lib import databases, local_stripe, server
 
 # Odoo tags only the test classes it finds inside addons
 BaseCase.test_tags = {"standard", "post_install"}
@@ -88,3 +88,14 @@ def office():
 def agreements(office):
     """Agreements of the office, made and run over RPC."""
     return Agreements(office)
+
+
+@pytest.fixture(scope="module")
+def stripe():
+    """A local Stripe, which outlives the servers that a test kills.
+
+    ``local_stripe.connect(stripe, database)`` points a database at it, before its
+    server starts; what it can be made to do: ``stripe_double/control.py``.
+    """
+    with local_stripe.LocalStripe() as running:
+        yield running

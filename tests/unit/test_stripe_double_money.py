@@ -136,6 +136,24 @@ def test_after_a_decline_the_intent_is_cancelled(local, api):
     assert charge(api, saved).status == "succeeded"
 
 
+def test_methods_that_somebody_knows_already(local, api):
+    name = "pm_card_visa_chargeDeclinedInsufficientFunds.2x.anna"
+    saved = {"customer": "cus_anna", "payment_method": name}
+    assert local.adopt(**saved, name="Anna")
+    assert not local.adopt(**saved)
+    assert api.customers.retrieve("cus_anna").name == "Anna"
+    for _time in range(2):
+        assert decline(api, saved)["decline_code"] == "insufficient_funds"
+    assert charge(api, saved).status == "succeeded"
+    lasting = {"customer": "cus_anna", "payment_method": "pm_card_chargeDeclined.x"}
+    local.adopt(**lasting)
+    assert decline(api, lasting)["decline_code"] == "generic_decline"
+    debited = {"customer": "cus_anna", "payment_method": "pm_success_de.a"}
+    local.adopt(**debited)
+    types = {"allowed_payment_method_types": ["sepa_debit"]}
+    assert charge(api, debited, **types).status == "processing"
+
+
 # === THE CUSTOMER CONFIRMS === #
 
 

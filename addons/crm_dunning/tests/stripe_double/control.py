@@ -22,7 +22,7 @@ class Control(MoneyControl):
         self.deliveries = deliveries
         self.kept = None
 
-    def call(self, name, *args, **kwargs):
+    def call(self, name, /, *args, **kwargs):
         """Call a public method with JSON values, and keep what has changed."""
         is_private = name.startswith("_") or name == "call"
         method = None if is_private else getattr(type(self), name, None)

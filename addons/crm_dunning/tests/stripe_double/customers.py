@@ -109,11 +109,12 @@ def create_method(store, params):
     return method
 
 
-def add_method(store, kind, number, outcome, **expiry):
+def add_method(store, kind, number, outcome, id=None, **expiry):
     """Keep a new payment method that charges as ``outcome`` says."""
     details = cards.card(number, **expiry) if kind == "card" else cards.debit(number)
     method = store.add(
         "payment_method",
+        id=id,
         allow_redisplay="unspecified",
         billing_details=dict(NOBODY),
         customer=None,
