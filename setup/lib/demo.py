@@ -1,8 +1,19 @@
 """The demo command: a database with a story in it, served in the real web client."""
 
 import argparse
+import contextlib
 
-from . import databases, environment, lock, postgres, say, server
+from . import (
+    databases,
+    environment,
+    local_stripe,
+    lock,
+    mailbox,
+    postgres,
+    say,
+    server,
+    timelapse,
+)
 
 DATABASE = "demo"
 EXTRA = ("sale_management", "contacts")  # so that each role has its usual menus
@@ -19,6 +30,7 @@ LOGINS = (  # the password is the login
 def main(arguments):
     options = _parse(arguments)
     if options.stop:
+        local_stripe.stop()
         postgres.stop()
         return 0
     environment.prepare()
@@ -43,7 +55,9 @@ def _parse(arguments):
         "--no-serve", action="store_true", help="prepare, check the web client, end"
     )
     parser.add_argument(
-        "--stop", action="store_true", help="stop the private PostgreSQL, end"
+        "--stop",
+        action="store_true",
+        help="stop the private PostgreSQL and the local Stripe, end",
     )
     return parser.parse_args(arguments)
 
@@ -67,16 +81,27 @@ def prepare_database(reset=False):
         databases.drop(DATABASE)
         databases.copy(layer, DATABASE)
         databases.mark(DATABASE, layer)
+        local_stripe.forget()
 
 
 def _serve(port):
     _set_address(f"http://localhost:{port}")
-    with server.Server(DATABASE, port=port) as running:
+    with contextlib.ExitStack() as stack:
+        stripe = stack.enter_context(local_stripe.beside(DATABASE))
+        mails = stack.enter_context(mailbox.Mailbox())
+        _set_mail_server(mails.port)
+        running = stack.enter_context(server.Server(DATABASE, port=port))
         say.step("ready")
         print(f"\n  {running.url}\n\n  login and password are the same:")
         for login, role in LOGINS:
             print(f"    {login:<8}{role}")
-        print("\n  Ctrl+C ends the server; the data stays.", flush=True)
+        print(f"\n  Mails do not leave: they are files in {mails.folder}")
+        if stripe:
+            print(f"  Cards are charged at a local Stripe: {stripe.url}")
+        print("\n  Ctrl+C ends the server; the data stays.\n", flush=True)
+        if stripe:
+            local_stripe.send_webhooks(stripe, DATABASE, running.url)
+            stack.enter_context(timelapse.Timelapse(running, stripe))
         return running.wait()
 
 
@@ -84,5 +109,16 @@ def _set_address(url):
     """Tell Odoo its own address, for the links and the PDFs it makes."""
     databases.query(
         f"UPDATE ir_config_parameter SET value = '{url}' WHERE key = 'web.base.url'",
+        DATABASE,
+    )
+
+
+def _set_mail_server(port):
+    """Let Odoo send its mails to the mailbox of the demo."""
+    databases.query(
+        "DELETE FROM ir_mail_server WHERE name = 'Demo mailbox';"
+        " INSERT INTO ir_mail_server (name, active, sequence, smtp_host, smtp_port,"
+        " smtp_authentication, smtp_encryption)"
+        f" VALUES ('Demo mailbox', true, 1, '127.0.0.1', {port}, 'login', 'none')",
         DATABASE,
     )
