@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 from .crm_dunning_policy import TONES
 
@@ -31,6 +31,7 @@ class CrmDunningNotice(models.Model):
             ("failed", "Failed payment"),
             ("announcement", "Announced charge"),
             ("expiry", "Card expires"),
+            ("letter", "Letter"),
             ("record", "Recorded, nothing sent"),
         ],
         default="reminder",
@@ -50,6 +51,7 @@ class CrmDunningNotice(models.Model):
             ("stopped", "Stopped before it left"),
             ("dry_run", "Dry run"),
             ("recorded", "Recorded"),
+            ("failed", "Not possible"),
         ],
         default="queued",
         required=True,
@@ -63,11 +65,32 @@ class CrmDunningNotice(models.Model):
         index="btree_not_null",
         help="The invoice in whose thread it stands: the oldest one listed.",
     )
+    sent_at = fields.Datetime(readonly=True)
     message_id = fields.Many2one("mail.message", readonly=True, index="btree_not_null")
-    recipient_ids = fields.Many2many("res.partner", readonly=True)
+    recipient_id = fields.Many2one(
+        "res.partner", readonly=True, help="Who is written to, copies left out."
+    )
+    recipient_ids = fields.Many2many("res.partner", readonly=True, string="Recipients")
+    address_id = fields.Many2one(
+        "res.partner", compute="_compute_address_id", help="Where a letter goes."
+    )
+    next_try_on = fields.Date(readonly=True, help="When the charge is tried again.")
+    charge_on = fields.Date(readonly=True, help="Day of an announced charge.")
+    method_name = fields.Char(readonly=True, help="Method of an announced charge.")
     subject = fields.Char(readonly=True)
     lang = fields.Char(readonly=True)
     line_ids = fields.One2many("crm.dunning.notice.line", "notice_id", readonly=True)
+
+    # The last message of a conversation, and what left on a day.
+    _conversation_idx = models.Index("(partner_id, company_id, currency_id, date)")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("partner_id")
+    def _compute_address_id(self):
+        for notice in self:
+            payer = notice.partner_id
+            notice.address_id = payer.address_get(["invoice"])["invoice"]
 
 
 class CrmDunningNoticeLine(models.Model):
@@ -101,9 +124,19 @@ class CrmDunningNoticeLine(models.Model):
         required=True, readonly=True, help="Offset of the step in days."
     )
     kind = fields.Selection(
-        [("listed", "Listed"), ("upcoming", "Due soon"), ("skipped", "Skipped")],
+        [
+            ("listed", "Listed"),
+            ("known", "Listed again"),
+            ("upcoming", "Due soon"),
+            ("named", "In another message"),
+            ("skipped", "Skipped"),
+            ("done", "Done without a mail"),
+            ("dry_run", "Dry run"),
+            ("void", "Did not leave"),
+        ],
         required=True,
         readonly=True,
+        help="“Listed” is reminded of a new step; “listed again” of an old one.",
     )
     date = fields.Date(required=True, readonly=True)
     date_due = fields.Date(readonly=True)
@@ -111,12 +144,17 @@ class CrmDunningNoticeLine(models.Model):
     amount = fields.Monetary(readonly=True, help="Open when the message left.")
 
     # Whatever the partners are merged into: no instalment is reminded twice of a step,
-    # nor listed in two messages of one day.
+    # nor listed in two messages of one day. What a dry run decided is not said yet, and
+    # what did not leave may be said again.
     _step_uniq = models.UniqueIndex(
-        "(line_id, days) WHERE kind IN ('listed', 'skipped')",
+        "(line_id, days) WHERE kind IN ('listed', 'skipped', 'done')",
         "This step of the instalment is recorded already.",
     )
     _day_uniq = models.UniqueIndex(
-        "(line_id, date) WHERE kind = 'listed'",
+        "(line_id, date) WHERE kind IN ('listed', 'known', 'named')",
         "The instalment was listed in a message of that day.",
+    )
+    _dry_uniq = models.UniqueIndex(
+        "(line_id, days) WHERE kind = 'dry_run'",
+        "This step of the instalment is in the dry run already.",
     )

@@ -1,0 +1,40 @@
+from datetime import date, datetime, time, timedelta
+
+from .common import DunningCommon
+
+
+class FollowUpCommon(DunningCommon):
+    """Runs the reminders as the scheduler does, on any day."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.Notice = cls.env["crm.dunning.notice"]
+
+    def _run(self, day, hour=12):
+        """Run the job at noon UTC of ``day`` and return the new notices."""
+        if not isinstance(day, datetime):
+            day = datetime.combine(_to_date(day), time(hour))
+        last = self.Notice.search([], order="id desc", limit=1).id or 0
+        self.env.flush_all()
+        with self.enter_registry_test_mode(), self.env.registry.cursor() as cr:
+            self.env(cr=cr)["crm.dunning.case"]._cron_follow_up(now=day)
+        self.env.invalidate_all()
+        return self.Notice.search([("id", ">", last)], order="id")
+
+    def _run_days(self, first, last):
+        """Run each day; return ``{day of the month and month: notice}`` of what came."""
+        found = {}
+        day, last = _to_date(first), _to_date(last)
+        while day <= last:
+            for notice in self._run(day):
+                found[day.strftime("%d.%m.")] = notice
+            day += timedelta(days=1)
+        return found
+
+    def _get_lines(self, notices, kind="listed"):
+        return notices.line_ids.filtered(lambda line: line.kind == kind)
+
+
+def _to_date(day):
+    return day if isinstance(day, date) else date.fromisoformat(day)
