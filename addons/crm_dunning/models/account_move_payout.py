@@ -1,0 +1,86 @@
+from odoo import api, fields, models
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    dunning_payout_id = fields.Many2one(
+        "crm.dunning.payout",
+        string="Provider Payout",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        check_company=True,
+        groups="account.group_account_invoice",
+    )
+
+    _dunning_payout_uniq = models.UniqueIndex(
+        "(dunning_payout_id) WHERE dunning_payout_id IS NOT NULL AND state != 'cancel'",
+        "This payout has an entry already.",
+    )
+
+    def _post(self, soft=True):
+        """Override of `account` to clear the payments of a payout with its entry."""
+        posted = super()._post(soft)
+        posted.sudo().filtered("dunning_payout_id")._clear_payout()
+        return posted
+
+    def _clear_payout(self):
+        """Reconcile each outstanding receipt with the line that pays it out."""
+        for line in self.line_ids.filtered("dunning_payout_line_id"):
+            receipt = line.dunning_payout_line_id._get_receipt()
+            if receipt and receipt.account_id == line.account_id:
+                (receipt | line).reconcile()
+
+
+class AccountMoveLine(models.Model):
+    _inherit = "account.move.line"
+
+    dunning_payout_line_id = fields.Many2one(
+        "crm.dunning.payout.line",
+        string="Payout Line",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        groups="account.group_account_invoice",
+    )
+
+
+class AccountPayment(models.Model):
+    """What the provider did with a payment: its reference, fee and payout (L5)."""
+
+    _inherit = "account.payment"
+
+    dunning_payout_line_ids = fields.One2many(
+        "crm.dunning.payout.line", "payment_id", readonly=True
+    )
+    dunning_payout_id = fields.Many2one(
+        "crm.dunning.payout",
+        string="Payout",
+        compute="_compute_dunning_payout_id",
+        store=True,
+        index="btree_not_null",
+    )
+    dunning_payout_currency_id = fields.Many2one(
+        related="dunning_payout_id.currency_id"
+    )
+    dunning_provider_fee = fields.Monetary(
+        string="Provider Fee",
+        currency_field="dunning_payout_currency_id",
+        compute="_compute_dunning_payout_id",
+        store=True,
+    )
+    dunning_provider_reference = fields.Char(
+        string="Provider Reference",
+        related="payment_transaction_id.provider_reference",
+        store=True,
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("dunning_payout_line_ids.payout_id", "dunning_payout_line_ids.fee")
+    def _compute_dunning_payout_id(self):
+        for payment in self:
+            lines = payment.sudo().dunning_payout_line_ids
+            payment.dunning_payout_id = lines.payout_id[:1]
+            payment.dunning_provider_fee = sum(lines.mapped("fee"))
