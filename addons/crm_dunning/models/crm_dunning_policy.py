@@ -21,11 +21,14 @@ class CrmDunningPolicy(models.Model):
     _order = "sequence, id"
     _check_company_auto = True
 
-    name = fields.Char(required=True, translate=True)
-    active = fields.Boolean(default=True)
+    name = fields.Char(required=True, translate=True, tracking=True)
+    active = fields.Boolean(default=True, tracking=True)
     sequence = fields.Integer(default=10)
     company_id = fields.Many2one(
-        "res.company", index=True, help="Empty: policy for every company."
+        "res.company",
+        index=True,
+        help="Empty: policy for every company.",
+        tracking=True,
     )
     state = fields.Selection(
         [("dry_run", "Dry run"), ("armed", "Armed")],
@@ -51,17 +54,24 @@ class CrmDunningPolicy(models.Model):
     )
 
     # When messages and charges may leave, in the account's time zone.
-    hour_from = fields.Float(default=8.0, help="Hour of the day, 8.5 is half past 8.")
-    hour_to = fields.Float(default=18.0, help="The first hour that is too late.")
-    weekdays_only = fields.Boolean(default=True)
+    hour_from = fields.Float(
+        default=8.0, help="Hour of the day, 8.5 is half past 8.", tracking=True
+    )
+    hour_to = fields.Float(
+        default=18.0, help="The first hour that is too late.", tracking=True
+    )
+    weekdays_only = fields.Boolean(default=True, tracking=True)
     calendar_id = fields.Many2one(
         "resource.calendar",
         string="Holidays",
         check_company=True,
         help="No message and no charge leaves on the public holidays of this calendar.",
+        tracking=True,
     )
     min_gap_days = fields.Integer(
-        default=1, help="Days between two messages to one account in one currency."
+        default=1,
+        help="Days between two messages to one account in one currency.",
+        tracking=True,
     )
     upcoming_days = fields.Integer(
         default=7,
@@ -70,6 +80,7 @@ class CrmDunningPolicy(models.Model):
     bank_data_limit_days = fields.Integer(
         help="If the last imported bank statement is older than this many days, "
         "reminders wait and their owner is told once; 0: not looked at.",
+        tracking=True,
     )
 
     # How it is said, and to whom a copy goes.
@@ -77,6 +88,7 @@ class CrmDunningPolicy(models.Model):
         [("step", "As the step says"), ("behaviour", "By the payer's behaviour")],
         default="step",
         required=True,
+        tracking=True,
     )
     copy_salesperson = fields.Boolean()
     copy_approver = fields.Boolean()
@@ -91,12 +103,14 @@ class CrmDunningPolicy(models.Model):
         default="none",
         required=True,
         string="Charge Saved Methods",
+        tracking=True,
     )
     announce_days = fields.Integer(
         string="Announce Charges",
         default=0,
         help="Days before a charge at which the customer is told amount, date and "
         "method; 0: not announced.",
+        tracking=True,
     )
     retry_timing = fields.Selection(
         [
@@ -106,29 +120,41 @@ class CrmDunningPolicy(models.Model):
         ],
         default="days",
         required=True,
+        tracking=True,
     )
     retry_days = fields.Char(
         default="1, 3, 5, 7",
         help="Days after the first failure on which a soft decline is tried again.",
+        tracking=True,
     )
     max_tries = fields.Integer(
         default=8,
         help="Never more charges of one invoice than this; the limits of the card "
         "networks hold besides.",
+        tracking=True,
     )
     hard_patience_days = fields.Integer(
         help="Days that a customer has to give a new method after a hard decline, "
         "before a person takes over; 0: the same day.",
+        tracking=True,
     )
 
     # The person at the clear point.
-    owner_id = fields.Many2one("res.users", check_company=True, string="Case Owner")
-    deputy_id = fields.Many2one("res.users", check_company=True, string="Deputy")
+    owner_id = fields.Many2one(
+        "res.users", check_company=True, string="Case Owner", tracking=True
+    )
+    deputy_id = fields.Many2one(
+        "res.users", check_company=True, string="Deputy", tracking=True
+    )
     deadline_days = fields.Integer(
-        default=3, help="Days that the owner has to act on a case."
+        default=3,
+        help="Days that the owner has to act on a case.",
+        tracking=True,
     )
     escalate_days = fields.Integer(
-        default=2, help="Days past the deadline after which a manager is told."
+        default=2,
+        help="Days past the deadline after which a manager is told.",
+        tracking=True,
     )
 
     # New business with an account that owes.
@@ -137,8 +163,11 @@ class CrmDunningPolicy(models.Model):
         default="warn",
         required=True,
         string="New Quotations",
+        tracking=True,
     )
-    sales_block_days = fields.Integer(default=1, help="From this many days overdue on.")
+    sales_block_days = fields.Integer(
+        default=1, help="From this many days overdue on.", tracking=True
+    )
 
     # Fees and interest: off by default (billing rules, section 11).
     interest_mode = fields.Selection(
@@ -146,53 +175,18 @@ class CrmDunningPolicy(models.Model):
         default="none",
         required=True,
         string="Late Interest",
+        tracking=True,
     )
-    interest_rate = fields.Float(digits=(6, 4), help="Percent a year.")
+    interest_rate = fields.Float(digits=(6, 4), help="Percent a year.", tracking=True)
     interest_basis = fields.Selection(
-        [("365", "365 days"), ("360", "360 days")], default="365", required=True
+        [("365", "365 days"), ("360", "360 days")],
+        default="365",
+        required=True,
+        tracking=True,
     )
     interest_if_paid = fields.Selection(
         [("keep", "Keep what accrued"), ("waive", "Waive it")],
         default="keep",
         required=True,
-    )
-
-
-class CrmDunningThreshold(models.Model):
-    """The overdue amount below which an account is not reminded, per currency."""
-
-    _name = "crm.dunning.threshold"
-    _description = "Collections Threshold"
-
-    policy_id = fields.Many2one(
-        "crm.dunning.policy", required=True, ondelete="cascade", index=True
-    )
-    company_id = fields.Many2one(related="policy_id.company_id", store=True)
-    currency_id = fields.Many2one("res.currency", required=True)
-    amount = fields.Monetary(required=True)
-
-    _currency_uniq = models.UniqueIndex(
-        "(policy_id, currency_id)", "One threshold per currency is enough."
-    )
-    _amount_positive = models.Constraint(
-        "CHECK(amount >= 0)", "A threshold cannot be negative."
-    )
-
-
-class CrmDunningDeclineRule(models.Model):
-    """A stricter treatment of a decline than the shipped table (F4); never a looser."""
-
-    _name = "crm.dunning.decline.rule"
-    _description = "Collections Decline Rule"
-
-    policy_id = fields.Many2one(
-        "crm.dunning.policy", required=True, ondelete="cascade", index=True
-    )
-    company_id = fields.Many2one(related="policy_id.company_id", store=True)
-    decline_code = fields.Char(required=True, help="As the provider names it.")
-    max_tries = fields.Integer(help="0: never tried again with the same method.")
-    to_person = fields.Boolean(string="To a person at once")
-
-    _code_uniq = models.UniqueIndex(
-        "(policy_id, decline_code)", "There is a rule for this code already."
+        tracking=True,
     )

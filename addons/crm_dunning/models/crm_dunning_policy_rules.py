@@ -9,7 +9,10 @@ import pytz
 from odoo import fields, models
 from odoo.exceptions import ValidationError
 
+from ..dunning_rules import declines
+from ..dunning_rules.caps import HARD
 from ..dunning_rules.ladder import Step
+from ..dunning_rules.retries import RetryPolicy
 from ..dunning_rules.window import ALL_DAYS, Window
 
 MONDAY_TO_FRIDAY = frozenset(range(5))
@@ -87,6 +90,47 @@ class CrmDunningPolicy(models.Model):
                 for number in range((last - first).days + 1)
             )
         return frozenset(days)
+
+    def _to_retry_policy(self):
+        """Return what the rules read about trying a failed charge again.
+
+        :raise ValidationError: the retry days are no ascending list
+        """
+        self.ensure_one()
+        try:
+            return RetryPolicy(
+                days=self._parse_retry_days(),
+                timing=self.retry_timing,
+                max_tries=self.max_tries,
+                hard_patience_days=self.hard_patience_days,
+            )
+        except ValueError as error:
+            raise ValidationError(self._explain_retries()) from error
+
+    def _explain_retries(self):
+        return self.env._(
+            "%(policy)s: write the retry days in ascending order, each at least 1 and "
+            "none twice, such as 1, 3, 5, 7. Timing “up to 8 tries in 14 days” takes "
+            "8 days at most, none after the 14th. One invoice is charged at most "
+            "%(most)s times, its first charge included; a policy can only lower that.",
+            policy=self.name,
+            most=HARD.per_invoice,
+        )
+
+    def _restrict_decline(self, found, code):
+        """Return the decline class with the stricter rule of this policy, if any.
+
+        One code may belong to several classes, by the kind of method; a rule never
+        allows more than the one at hand (features, F4).
+
+        :param found: :class:`declines.DeclineClass` of the decline
+        :param code: decline code, or the general code where there is none
+        """
+        self.ensure_one()
+        rule = self.decline_rule_ids.filtered(lambda one: one.decline_code == code)[:1]
+        if not rule:
+            return found
+        return declines.restrict(found, rule._to_override(found))
 
     def _parse_retry_days(self):
         """Return the days of "1, 3, 5, 7" as a tuple of whole numbers.

@@ -1,0 +1,256 @@
+"""What a company's receivables were on each day of the past, read in few queries."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+
+from odoo import models
+from odoo.tools import SQL
+
+# What was matched later than this after the payment is an import or a clean-up: then
+# the day of the payment counts.
+LATE_MATCH_DAYS = 31
+BLOCKED_BY_STATE = {"dispute": "disputed", "promise": "promised", "hold": "held"}
+
+
+@dataclass
+class PastLine:
+    """One receivable line, an instalment (positive) or a credit (negative).
+
+    :param known: local date from which the books knew of it
+    :param matches: ``(day it was matched, day of the money, amount)`` in the currency
+        of the line; the amount is positive and lowers what is open
+    """
+
+    line_id: int
+    move_id: int
+    partner_id: int
+    currency_id: int
+    due: date
+    known: date
+    amount: Decimal
+    rate: Decimal
+    blocked: str | None = None
+    blocked_from: date | None = None
+    blocked_until: date | None = None
+    matches: list = field(default_factory=list)
+
+    @property
+    def seen_days(self):
+        """The days on which something was matched with the line."""
+        return {seen for seen, _paid, _amount in self.matches}
+
+    @property
+    def last_paid(self):
+        """The day of the last money; only asked of what is paid."""
+        return max(paid for _seen, paid, _amount in self.matches)
+
+    def get_open(self, day):
+        """Return what the books showed as open at the end of ``day``, 0 or more."""
+        done = sum((amount for seen, _paid, amount in self.matches if seen <= day), 0)
+        return max(abs(self.amount) - done, Decimal(0))
+
+    def is_paid(self, day):
+        """Return whether all the money had come by ``day``, matched or not."""
+        done = sum((amount for _seen, paid, amount in self.matches if paid <= day), 0)
+        return done >= abs(self.amount)
+
+    def get_block(self, day):
+        """Return why nobody was reminded of it on ``day``, None if nothing was."""
+        since, until = self.blocked_from, self.blocked_until
+        if self.blocked and (not since or since <= day) and (not until or day < until):
+            return self.blocked
+        return None
+
+
+class CrmDunningBacktest(models.Model):
+    _inherit = "crm.dunning.backtest"
+
+    def _get_payers(self, company, date_from, after=0, limit=None):
+        """Return who owed something since ``date_from``, in the order of their ids.
+
+        :param after: id of the last payer that was seen
+        """
+        self.env["account.move.line"].flush_model()
+        self.env["account.partial.reconcile"].flush_model()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT line.partner_id
+                  FROM account_move_line line
+                 WHERE %s AND line.partner_id > %s
+                 ORDER BY line.partner_id
+                 LIMIT %s
+                """,
+                self._get_line_condition(company, date_from),
+                after,
+                limit,
+            )
+        )
+        return self.env["res.partner"].browse([row[0] for row in rows])
+
+    def _get_line_condition(self, company, date_from):
+        """Return in SQL which lines (``line``) were open at some time since a day."""
+        return SQL(
+            """
+            line.company_id = %(company)s
+            AND line.parent_state = 'posted'
+            AND line.account_id IN (SELECT id FROM account_account
+                                     WHERE account_type = 'asset_receivable')
+            AND (line.reconciled IS NOT TRUE
+                 OR line.date >= %(day)s
+                 OR EXISTS (SELECT FROM account_partial_reconcile partial
+                             WHERE partial.debit_move_id = line.id
+                               AND GREATEST(partial.max_date, partial.create_date::date)
+                                   >= %(day)s)
+                 OR EXISTS (SELECT FROM account_partial_reconcile partial
+                             WHERE partial.credit_move_id = line.id
+                               AND GREATEST(partial.max_date, partial.create_date::date)
+                                   >= %(day)s))
+            """,
+            company=company.id,
+            day=date_from,
+        )
+
+    def _read_history(self, payers):
+        """Return the lines of ``payers`` with what was known of them, and when.
+
+        :return: ``{(partner id, currency id): [PastLine]}``
+        """
+        self.ensure_one()
+        lines = {line.line_id: line for line in self._read_lines(payers)}
+        self._read_matches(lines)
+        self._read_cases(lines)
+        found = defaultdict(list)
+        for line in lines.values():
+            found[line.partner_id, line.currency_id].append(line)
+        return found
+
+    def _read_lines(self, payers):
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT line.id, line.move_id, line.partner_id, line.currency_id,
+                       COALESCE(line.date_maturity, line.date),
+                       COALESCE(move.invoice_date, line.date),
+                       (line.create_date AT TIME ZONE 'UTC' AT TIME ZONE %(tz)s)::date,
+                       line.amount_currency, line.balance,
+                       line.no_followup IS TRUE, line.billing_is_retention IS TRUE,
+                       move.payment_state = 'blocked'
+                  FROM account_move_line line
+                  JOIN account_move move ON move.id = line.move_id
+                 WHERE %(condition)s
+                   AND line.partner_id = ANY(%(payers)s)
+                   AND line.date <= %(until)s
+                   AND line.amount_currency <> 0
+                 ORDER BY line.id
+                """,
+                tz=self._get_tz(),
+                condition=self._get_line_condition(self.company_id, self.date_from),
+                payers=payers.ids,
+                until=self.date_until,
+            )
+        )
+        return [self._to_past_line(*row) for row in rows]
+
+    def _to_past_line(
+        self,
+        line_id,
+        move_id,
+        partner_id,
+        currency_id,
+        due,
+        invoice_date,
+        created,
+        amount,
+        balance,
+        no_followup,
+        is_retention,
+        is_blocked,
+    ):
+        amount, balance = Decimal(str(amount)), Decimal(str(balance))
+        reasons = {
+            "retention": is_retention,
+            "no_followup": no_followup,
+            "blocked": is_blocked,
+        }
+        return PastLine(
+            line_id=line_id,
+            move_id=move_id,
+            partner_id=partner_id,
+            currency_id=currency_id,
+            due=due,
+            known=self._get_seen(invoice_date, created),
+            amount=amount,
+            rate=balance / amount,
+            blocked=next((name for name, is_so in reasons.items() if is_so), None),
+        )
+
+    def _read_matches(self, lines):
+        """Add to each line what was matched with it, and on which days."""
+        ids = list(lines)
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT debit_move_id, credit_move_id, max_date,
+                       (create_date AT TIME ZONE 'UTC' AT TIME ZONE %(tz)s)::date,
+                       debit_amount_currency, credit_amount_currency
+                  FROM account_partial_reconcile
+                 WHERE debit_move_id = ANY(%(ids)s) OR credit_move_id = ANY(%(ids)s)
+                 ORDER BY id
+                """,
+                tz=self._get_tz(),
+                ids=ids,
+            )
+        )
+        for debit_id, credit_id, paid, created, debit, credit in rows:
+            seen = self._get_seen(paid, created)
+            for line_id, amount in ((debit_id, debit), (credit_id, credit)):
+                if line := lines.get(line_id):
+                    line.matches.append((seen, paid, Decimal(str(amount))))
+
+    def _get_seen(self, day, created):
+        """Return from which day the books knew of what is dated ``day``."""
+        is_late = created > day + timedelta(days=LATE_MATCH_DAYS)
+        return day if is_late else max(day, created)
+
+    def _get_tz(self):
+        return self.company_id.billing_tz or "UTC"
+
+    def _read_cases(self, lines):
+        """Block what a case knows as disputed, promised or held, while it is so."""
+        moves = {line.move_id for line in lines.values()}
+        cases = self.env["crm.dunning.case"].search(
+            [("move_id", "in", list(moves)), ("state", "in", list(BLOCKED_BY_STATE))]
+        )
+        by_move = {case.move_id.id: case for case in cases}
+        for line in lines.values():
+            case = by_move.get(line.move_id)
+            if case and not line.blocked:
+                line.blocked = BLOCKED_BY_STATE[case.state]
+                line.blocked_from = case.opened_at.date()
+                last = case.promise_date if case.state == "promise" else case.hold_until
+                if last and case.state != "dispute":
+                    line.blocked_until = last + timedelta(days=1)
+
+    def _read_tokens(self, payers):
+        """Return from which day each payer had a saved method that can be charged."""
+        # Tokens are looked at, not shown.
+        rows = (
+            self.env["payment.token"]
+            .sudo()
+            ._read_group(
+                [
+                    ("partner_id.commercial_partner_id", "in", payers.ids),
+                    ("company_id", "=", self.company_id.id),
+                ],
+                ["partner_id"],
+                ["create_date:min"],
+            )
+        )
+        found = {}
+        for partner, moment in rows:
+            payer_id, day = partner.commercial_partner_id.id, moment.date()
+            found[payer_id] = min(found.get(payer_id, day), day)
+        return found

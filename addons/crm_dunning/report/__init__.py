@@ -1,0 +1,1 @@
+from . import crm_dunning_recovery_report
