@@ -165,9 +165,9 @@ class CrmDunningCase(models.Model):
             case.promise_broken_count += 1
             case._end_promise("promise_broken")
             if had_person:
-                case._hand_to("promise", note, case.owner_id)
+                case._hand_to("promise", note, case.owner_id, now)
             elif case.promise_broken_count >= BROKEN_PROMISES:
-                case._take_over("promise", note)
+                case._take_over("promise", note, now=now)
 
     def _end_promise(self, action):
         self._log_events(action)

@@ -79,7 +79,7 @@ class CrmDunningCase(models.Model):
 
     # === BUSINESS METHODS - TAKE OVER === #
 
-    def _take_over(self, reason, note="", user=None):
+    def _take_over(self, reason, note="", user=None, now=None):
         """Give the cases to a person: mails and tries stop until they are given back.
 
         Idempotent: a case that a person has keeps owner and deadline, and what happened
@@ -87,6 +87,7 @@ class CrmDunningCase(models.Model):
 
         :param reason: key of `REASONS`
         :param user: the owner, by default the step's, the policy's, the company's
+        :param now: instant (naive UTC), the clock by default
         """
         # The machine hands over, whoever made it run.
         todo = self.sudo().filtered(lambda case: case.state != "closed")
@@ -95,18 +96,19 @@ class CrmDunningCase(models.Model):
         )
         known._note_reason(reason, note)
         for case in todo - known:
-            case._hand_to(reason, note, user)
+            case._hand_to(reason, note, user, now)
         (todo - known)._log_events("taken_over", note=self._describe_reason(reason))
 
-    def _hand_to(self, reason, note, user):
+    def _hand_to(self, reason, note, user, now=None):
         self.ensure_one()
+        now = now or fields.Datetime.now()
         values = {
             "reason": reason,
             "reason_note": note or False,
             "next_try_at": False,
-            "taken_over_at": fields.Datetime.now(),
+            "taken_over_at": now,
             "escalated_at": False,
-            **self._prepare_owner(user),
+            **self._prepare_owner(user, now),
         }
         if self.state != "dispute":
             values["state"] = "person"
@@ -125,7 +127,7 @@ class CrmDunningCase(models.Model):
     def _describe_reason(self, reason):
         return dict(self._fields["reason"]._description_selection(self.env))[reason]
 
-    def _prepare_owner(self, user=None):
+    def _prepare_owner(self, user=None, now=None):
         """Return owner, deputy and deadline; who is away is passed over.
 
         The deadline is a local date of the payer.
@@ -142,7 +144,7 @@ class CrmDunningCase(models.Model):
         return {
             "owner_id": owner.id,
             "deputy_id": (deputy - owner).id,
-            "deadline": self._get_today() + timedelta(days=max(days, 0)),
+            "deadline": self._get_today(now) + timedelta(days=max(days, 0)),
         }
 
     def _is_at_work(self, user):

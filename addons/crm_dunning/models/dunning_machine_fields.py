@@ -1,6 +1,7 @@
 """Fields that collections write and nobody else, whatever the client sends."""
 
-from odoo import api, models
+from odoo import api, models, tools
+from odoo.models import MAGIC_COLUMNS
 
 # A clerk writes owner, deputy and deadline; the rest follows from actions and ledger.
 CASE_FREE = {"owner_id", "deputy_id", "deadline"}
@@ -25,13 +26,14 @@ class CrmDunningCase(models.Model):
     _inherit = ["crm.dunning.case", "crm.billing.machine.fields"]
 
     @api.model
+    @tools.ormcache()
     def _get_machine_fields(self):
         """Return every field of the case itself but those that a clerk sets."""
         return {
             name
             for name, field in self._fields.items()
             if name not in CASE_FREE
-            and not field.automatic
+            and name not in MAGIC_COLUMNS
             and not name.startswith(("message_", "activity_", "website_", "rating_"))
             and (field.store or field.type == "one2many")
         }
