@@ -286,6 +286,33 @@ def test_methods_that_may_redirect_need_an_address(local, api):
     assert api.payment_intents.create(wish).status == "succeeded"
 
 
+def test_nothing_is_made_of_a_wish_that_cannot_be(local, api):
+    one, other = local.saved_method(), local.saved_method("pm_success_de")
+    for wish in (
+        {**one, "payment_method": other["payment_method"]},  # somebody else's
+        {"customer": one["customer"], "payment_method": "pm_x"},
+        other,  # a debit, where only cards are allowed
+        {"customer": one["customer"]},  # nothing to charge
+    ):
+        wish = {key: value for key, value in wish.items() if key != "mandate"}
+        with pytest.raises(stripe.InvalidRequestError):
+            api.payment_intents.create({**EUR, **wish, "confirm": True})
+    assert not local.find("payment_intent")
+    assert "payment_intent.created" not in {e["type"] for e in local.find("event")}
+
+
+def test_types_can_be_named_later(local, api):
+    saved = local.saved_method("pm_success_de")
+    intent = api.payment_intents.create({**EUR, "customer": saved["customer"]})
+    changes = {"allowed_payment_method_types": ["sepa_debit"]}
+    changes["payment_method"] = saved["payment_method"]
+    intent = api.payment_intents.confirm(intent.id, changes)
+    assert (intent.status, intent.payment_method_types) == (
+        "processing",
+        ["sepa_debit"],
+    )
+
+
 def test_capture_later(local, api):
     intent = charge(api, local.saved_method(), capture_method="manual")
     assert (intent.status, intent.amount_capturable) == ("requires_capture", 1200)

@@ -13,7 +13,9 @@ from . import (
     refunds,
     setup_intents,
 )
-from .intents import _check_open, _take_method, keep_for_later
+from .confirming import check_open, keep_for_later
+from .errors import ApiError
+from .intent_values import take_method
 from .outcomes import Outcome
 
 
@@ -132,15 +134,15 @@ class MoneyControl:
         if found["object"] == "setup_intent":
             setup_intents.confirm(self.store, {"payment_method": method}, intent)
             return found
-        _check_open(found)
-        _take_method(self.store, found, method)
+        check_open(found)
+        take_method(self.store, found, method)
         saved = self.store.get("payment_method", found["payment_method"])
         mandate = None
         if saved["type"] == "sepa_debit":
             mandate = mandates.make(self.store, saved)
         try:
             charging.run(self.store, found, saved, mandate=mandate)
-        except charging.errors.ApiError:
+        except ApiError:
             return found
         keep_for_later(self.store, found, saved)
         return found

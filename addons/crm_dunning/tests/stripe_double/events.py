@@ -122,8 +122,7 @@ def retrieve_endpoint(store, params, id):
 
 @route("DELETE", "webhook_endpoints/{id}")
 def delete_endpoint(store, params, id):
-    store.get("webhook_endpoint", id)
-    del store.objects["webhook_endpoint"][id]
+    store.remove(store.get("webhook_endpoint", id))
     return {"id": id, "object": "webhook_endpoint", "deleted": True}
 
 

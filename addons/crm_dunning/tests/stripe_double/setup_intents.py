@@ -6,7 +6,7 @@ import secrets
 from . import charging, errors, forms, mandates, outcomes
 from .api import listed, retrieved, route
 from .customers import attach, check_usable, resolve, without_expand
-from .intents import NEW_TYPES, OLD_TYPES, OPEN
+from .intent_values import NEW_TYPES, OLD_TYPES, OPEN
 
 CONFIRMING = {
     "mandate_data": forms.mapping,

@@ -67,6 +67,9 @@ class Store:
         self.objects[kind][identifier] = {**item, **values}
         return self.objects[kind][identifier]
 
+    def remove(self, item):
+        del self.objects[item["object"]][item["id"]]
+
     def new_id(self, kind):
         return f"{PREFIXES[kind]}_{secrets.token_hex(12)}"
 
