@@ -53,6 +53,7 @@ class CrmDunningCase(models.Model):
                 self._follow_up_or_bisect(now, ours)
                 if not commit_progress(len(chunk)):
                     return
+            self._announce_charges(now)
             commit_progress(remaining=0)
         except (psycopg2.OperationalError, psycopg2.errors.UniqueViolation):
             _logger.info("Payers changed while they were reminded, trying again later")

@@ -12,11 +12,10 @@ from odoo.tools import SQL
 
 from ..dunning_rules.ladder import Decision, decide
 from ..dunning_rules.situation import Instalment, Situation
+from .crm_dunning_notice import SAID
 
 # Reasons that hold a whole payer are decided with the payer, not per invoice.
 PAYER_REASONS = ("with_person", "bank_data")
-# A message that left, or will leave in a moment, is part of the conversation.
-SAID = ("queued", "sent", "bounced")
 
 
 @dataclass

@@ -2,6 +2,11 @@ from odoo import api, fields, models
 
 from .crm_dunning_policy import TONES
 
+# Lines that a message names, and those that a letter lists.
+IN_MESSAGE = ("listed", "known", "named", "announced")
+# A message that left, or will leave in a moment, is part of the conversation.
+SAID = ("queued", "sent", "bounced")
+
 
 class CrmDunningNotice(models.Model):
     """The ledger of messages: one row is one mail to one account in one currency.
@@ -128,7 +133,8 @@ class CrmDunningNoticeLine(models.Model):
             ("listed", "Listed"),
             ("known", "Listed again"),
             ("upcoming", "Due soon"),
-            ("named", "In another message"),
+            ("named", "In a message about a charge"),
+            ("announced", "Charge announced"),
             ("skipped", "Skipped"),
             ("done", "Done without a mail"),
             ("dry_run", "Dry run"),
@@ -151,8 +157,12 @@ class CrmDunningNoticeLine(models.Model):
         "This step of the instalment is recorded already.",
     )
     _day_uniq = models.UniqueIndex(
-        "(line_id, date) WHERE kind IN ('listed', 'known', 'named')",
+        "(line_id, date) WHERE kind IN ('listed', 'known', 'named', 'announced')",
         "The instalment was listed in a message of that day.",
+    )
+    _announced_uniq = models.UniqueIndex(
+        "(line_id) WHERE kind = 'announced'",
+        "The charge of this instalment was announced already.",
     )
     _dry_uniq = models.UniqueIndex(
         "(line_id, days) WHERE kind = 'dry_run'",

@@ -8,6 +8,10 @@ from decimal import Decimal
 from odoo import api, models
 from odoo.tools import SQL
 
+from .crm_dunning_notice import IN_MESSAGE
+
+SHOWN = (*IN_MESSAGE, "upcoming", "dry_run")
+
 
 @dataclass
 class Row:
@@ -89,9 +93,7 @@ class CrmDunningNotice(models.Model):
         sums = defaultdict(Decimal)
         for row in rows.values():
             sums[row.partner_id, row.company_id, row.currency_id] += row.residual
-        lines = self.line_ids.filtered(
-            lambda line: line.kind in ("listed", "known", "upcoming", "named")
-        )
+        lines = self.line_ids.filtered(lambda line: line.kind in SHOWN)
         links = lines.move_id._get_dunning_pay_links(
             _sum_by_move(
                 rows[line.line_id.id] for line in lines if line.line_id.id in rows
@@ -108,9 +110,7 @@ class CrmDunningNotice(models.Model):
     def _build_content(self, rows, credit_rows, everything, links):
         content = Content(credits=credit_rows)
         listed = Decimal(0)
-        shown = self.line_ids.filtered(
-            lambda line: line.kind in ("listed", "known", "upcoming", "named")
-        )
+        shown = self.line_ids.filtered(lambda line: line.kind in SHOWN)
         for line in shown.sorted(lambda line: (line.date_due, line.id)):
             row = rows.get(line.line_id.id)
             if not row:

@@ -4,13 +4,12 @@ import datetime
 
 from odoo import api, fields, models
 
-from .crm_dunning_follow_up_facts import SAID
+from .crm_dunning_notice import IN_MESSAGE, SAID
 
 RETRY_AFTER = datetime.timedelta(minutes=15)  # the mail server was not reachable
-# What stops a message that tells of a failed or announced charge: these speak of the
-# charge itself, so a person who took over and automatic payment do not stop them.
+# These speak of a charge: a person who took over and automatic payment stop reminders,
+# not them.
 CHARGE_KINDS = ("failed", "announcement", "expiry")
-NOT_FOR_CHARGES = ("with_person", "automatic", "no_followup")
 
 
 class CrmDunningNotice(models.Model):
@@ -41,14 +40,11 @@ class CrmDunningNotice(models.Model):
         reason = self._get_hours_reason(now)
         if reason:
             return reason
-        lines = self.line_ids.filtered(
-            lambda line: line.kind in ("listed", "known", "named")
-        )
+        lines = self.line_ids.filtered(lambda line: line.kind in IN_MESSAGE)
         moves = lines.move_id
         labels = moves._get_dunning_block_labels()
-        for move, block in moves._get_dunning_blocks(now).items():
-            if self.kind in CHARGE_KINDS and block in NOT_FOR_CHARGES:
-                continue
+        purpose = "person" if self.kind in CHARGE_KINDS else "mail"
+        for move, block in moves._get_dunning_blocks(now, purpose).items():
             return self.env._(
                 "%(invoice)s: %(reason)s", invoice=move.name, reason=labels[block]
             )
@@ -174,8 +170,8 @@ class CrmDunningNotice(models.Model):
                 ]
             )
         )
-        if cases:
-            cases.action_release()
+        for days, found in cases.grouped("stage").items():
+            found._release(days)
         if notices or cases:
             self.env["crm.dunning.case"].sudo()._trigger_follow_up()
 

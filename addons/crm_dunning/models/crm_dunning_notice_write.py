@@ -2,7 +2,7 @@
 
 from odoo import api, fields, models
 
-LEFT = ("sent", "bounced")
+from .crm_dunning_notice import IN_MESSAGE
 
 
 class CrmDunningNotice(models.Model):
@@ -104,6 +104,6 @@ class CrmDunningNoticeLine(models.Model):
     def _void(self):
         """Give the steps back: what did not leave was not said."""
         recorded = self.filtered(
-            lambda line: line.kind in ("listed", "known", "named", "skipped", "done")
+            lambda line: line.kind in (*IN_MESSAGE, "skipped", "done")
         )
         recorded.kind = "void"

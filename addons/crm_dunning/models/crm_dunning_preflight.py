@@ -83,6 +83,7 @@ class AccountMove(models.Model):
             SQL(
                 """
                 SELECT move.id, move.state, move.payment_state,
+                       move.dunning_dispute_state,
                        COALESCE(bool_or(line.is_open), FALSE),
                        COALESCE(bool_or(line.is_open AND NOT line.is_retained), FALSE),
                        COALESCE(bool_or(line.is_open AND NOT line.is_retained
@@ -103,9 +104,19 @@ class AccountMove(models.Model):
             )
         )
         found = {}
-        for move_id, state, payment_state, is_open, is_due, is_followed in rows:
+        for (
+            move_id,
+            state,
+            payment_state,
+            dispute,
+            is_open,
+            is_due,
+            is_followed,
+        ) in rows:
             if state != "posted":
                 found[move_id] = "not_posted"
+            elif dispute == "open":
+                found[move_id] = "disputed"
             elif payment_state in PAID_STATES or not is_open:
                 found[move_id] = "paid"
             elif payment_state == "blocked":
@@ -248,22 +259,31 @@ class AccountMove(models.Model):
 
     def _filtered_with_method(self):
         """Return the invoices whose payer has a saved method that can be charged."""
-        tokens = (
-            self.env["payment.token"]
-            .sudo()
-            .search(
-                [
-                    ("partner_id", "child_of", self.commercial_partner_id.ids),
-                    ("provider_id.state", "!=", "disabled"),
-                ]
-            )
-        )
+        tokens = self._search_dunning_tokens()
         usable = {
             (token.partner_id.commercial_partner_id.id, token.company_id.id)
             for token in tokens
         }
         return self.filtered(
             lambda move: (move.commercial_partner_id.id, move.company_id.id) in usable
+        )
+
+    def _get_dunning_token(self):
+        """Return the saved method that this invoice is charged with: the newest."""
+        self.ensure_one()
+        return self._search_dunning_tokens().filtered(
+            lambda token: token.company_id == self.company_id
+        )[:1]
+
+    def _search_dunning_tokens(self):
+        """Return the saved methods of the payers of these invoices, newest first."""
+        tokens = self.env["payment.token"].sudo()
+        return tokens.search(
+            [
+                ("partner_id", "child_of", self.commercial_partner_id.ids),
+                ("provider_id.state", "!=", "disabled"),
+            ],
+            order="id desc",
         )
 
 
