@@ -1,6 +1,6 @@
 from odoo import api, models
 
-from .res_partner_wall import GROUP_CLERK, WALLED_FIELDS
+from .res_partner_wall import GROUP_CLERK
 
 
 class IrDefault(models.Model):
@@ -17,7 +17,8 @@ class IrDefault(models.Model):
         defaults = super()._get_model_defaults(model_name, condition)
         if model_name != "res.partner":
             return defaults
-        walled = [name for name in WALLED_FIELDS if name in defaults]
+        names = self.env["res.partner"]._get_walled_fields()
+        walled = [name for name in names if name in defaults]
         if not walled or self.env.user.has_group(GROUP_CLERK):
             return defaults
         shared = self._get_shared_defaults(model_name, walled, condition)

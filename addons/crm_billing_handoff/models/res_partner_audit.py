@@ -33,7 +33,7 @@ class ResPartner(models.Model):
         return partners
 
     def write(self, vals):
-        names = [name for name in AUDITED_FIELDS if name in vals]
+        names = [name for name in self._get_audited_fields() if name in vals]
         before = self._get_audit_values(names)
         accounts = self._get_accounts_before_move(vals)
         result = super().write(vals)
@@ -42,6 +42,11 @@ class ResPartner(models.Model):
         return result
 
     # === BUSINESS METHODS === #
+
+    @api.model
+    def _get_audited_fields(self):
+        """Return what leaves a line in the audit log, creation values included."""
+        return AUDITED_FIELDS
 
     def _get_audit_values(self, names):
         """Return ``{partner: {name: text}}`` of the accounts among the records."""
@@ -84,7 +89,7 @@ class ResPartner(models.Model):
                 )
                 for partner, vals in zip(self.sudo(), vals_list, strict=True)
                 if partner.commercial_partner_id == partner
-                for name in AUDITED_FIELDS
+                for name in self._get_audited_fields()
                 # A file is read only if there is one.
                 if (name in vals or self._fields[name].type != "binary")
                 and partner._has_own_value(name)

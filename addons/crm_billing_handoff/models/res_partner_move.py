@@ -155,7 +155,7 @@ class ResPartner(models.Model):
                 .filtered(
                     lambda partner: any(
                         partner._has_own_value(name)
-                        for name in (*WALLED_FIELDS, "legal_name")
+                        for name in (*self._get_walled_fields(), "legal_name")
                     )
                 )
             )

@@ -137,6 +137,16 @@ class ResPartner(models.Model):
     # === BUSINESS METHODS - THE WALL === #
 
     @api.model
+    def _get_walled_fields(self):
+        """Return what Sales reads and proposes, but does not change."""
+        return WALLED_FIELDS
+
+    @api.model
+    def _get_internal_fields(self):
+        """Return what the customer's own people do not read."""
+        return INTERNAL_FIELDS
+
+    @api.model
     def _can_write_billing_data(self):
         """Return whether the user may change walled values.
 
@@ -153,12 +163,13 @@ class ResPartner(models.Model):
         Portal users read their own company; what is internal to us is not theirs.
         """
         if operation == "write":
-            if field.name in WALLED_FIELDS and not self._can_write_billing_data():
+            walled = self._get_walled_fields()
+            if field.name in walled and not self._can_write_billing_data():
                 return False
             # Follows from the parent; written by hand it would move the account.
             if field.name == "commercial_partner_id" and not self.env.su:
                 return False
-        elif field.name in INTERNAL_FIELDS and not self.env.su:
+        elif field.name in self._get_internal_fields() and not self.env.su:
             if not self.env.user._is_internal():
                 return False
         return super()._has_field_access(field, operation)
@@ -172,7 +183,7 @@ class ResPartner(models.Model):
 
     def _check_walled_names(self, names):
         """Refuse walled fields among ``names`` in words, all of them at once."""
-        walled = [name for name in WALLED_FIELDS if name in names]
+        walled = [name for name in self._get_walled_fields() if name in names]
         if walled and not self._can_write_billing_data():
             raise self._get_wall_error(walled)
 
