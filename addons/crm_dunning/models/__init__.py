@@ -31,13 +31,16 @@ from . import crm_dunning_pay_link
 from . import crm_dunning_notice_write
 from . import crm_dunning_notice_content
 from . import crm_dunning_notice_mail
+from . import crm_dunning_notice_charge
 from . import crm_dunning_notice_letter
 from . import crm_dunning_notice_send
+from . import crm_dunning_notice_screen
 from . import crm_dunning_follow_up_facts
 from . import crm_dunning_follow_up_tone
 from . import crm_dunning_follow_up_apply
 from . import crm_dunning_follow_up_steps
 from . import crm_dunning_follow_up
+from . import crm_dunning_announce
 from . import mail_mail
 from . import crm_dunning_provider_event
 from . import crm_dunning_provider_event_run
@@ -47,8 +50,10 @@ from . import crm_dunning_provider_event_dispute
 from . import crm_dunning_provider_event_method
 from . import crm_dunning_dispute
 from . import account_move_dispute
+from . import payment_provider_charge
 from . import payment_provider_events
 from . import payment_token_card
+from . import crm_dunning_token_expiry
 from . import crm_dunning_payout
 from . import crm_dunning_payout_match
 from . import crm_dunning_payout_fetch
@@ -66,4 +71,9 @@ from . import crm_dunning_case_credit_hold
 from . import crm_dunning_news
 from . import crm_billing_agreement
 from . import res_users
+from . import crm_dunning_case_context
+from . import crm_dunning_overdue
+from . import sale_order
+from . import crm_lead
+from . import ir_actions_server
 from . import dunning_machine_fields  # last: it looks at all fields

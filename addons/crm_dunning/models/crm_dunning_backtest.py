@@ -94,7 +94,7 @@ class CrmDunningBacktest(models.Model):
                 last=format_date(self.env, backtest.date_until),
             )
 
-    @api.depends("digest", "policy_id")
+    @api.depends("digest", *(f"policy_id.{name}" for name in (*TERMS, *PARTS)))
     def _compute_is_current(self):
         for backtest in self:
             backtest.is_current = backtest.digest == backtest.policy_id._get_digest()

@@ -169,7 +169,7 @@ class CrmDunningPolicy(models.Model):
     def _check_can_charge(self):
         """Ask the payment providers whether one of them may charge saved methods."""
         charging = self.filtered(lambda policy: policy.charge_mode != "none")
-        for company in charging.mapped(lambda one: one.company_id or self.env.company):
+        for company in {one.company_id or self.env.company for one in charging}:
             # Keys and secrets are looked at, not shown.
             providers = self.env["payment.provider"].sudo()
             providers = providers.search(

@@ -9,7 +9,7 @@ from odoo.tools import format_amount, format_date
 from ..dunning_rules import ladder, retries
 from ..dunning_rules.declines import CLASSES
 
-SOFT = ("generic", "wait_funds", "try_later")
+SAMPLE_AMOUNT = 1000.0
 POSTED_BEFORE = 30  # days between the sample invoice and its due date
 
 
@@ -18,14 +18,16 @@ class CrmDunningPolicy(models.Model):
 
     # Never stored: they follow what is typed, also before it is saved.
     sample_amount = fields.Monetary(
-        compute="_compute_sample",
+        compute="_compute_sample_amount",
         readonly=False,
         currency_field="sample_currency_id",
         string="Amount",
     )
-    sample_currency_id = fields.Many2one("res.currency", compute="_compute_sample")
+    sample_currency_id = fields.Many2one(
+        "res.currency", compute="_compute_sample_currency_id"
+    )
     sample_due = fields.Date(
-        compute="_compute_sample", readonly=False, string="Due Date"
+        compute="_compute_sample_due", readonly=False, string="Due Date"
     )
     sample_decline = fields.Selection(
         [
@@ -33,7 +35,7 @@ class CrmDunningPolicy(models.Model):
             ("wait_funds", "Not enough money"),
             ("try_later", "Bank not available"),
         ],
-        compute="_compute_sample",
+        compute="_compute_sample_decline",
         readonly=False,
         string="If the Charge Fails",
     )
@@ -41,14 +43,22 @@ class CrmDunningPolicy(models.Model):
 
     # === COMPUTE METHODS === #
 
+    # One method each: to compute one of them must not undo what is typed in another.
+
+    def _compute_sample_amount(self):
+        self.sample_amount = SAMPLE_AMOUNT
+
     @api.depends_context("company")
-    def _compute_sample(self):
+    def _compute_sample_currency_id(self):
         for policy in self:
-            policy.sample_amount = 1000.0
             company = policy.company_id or self.env.company
             policy.sample_currency_id = company.currency_id
-            policy.sample_due = fields.Date.context_today(policy)
-            policy.sample_decline = SOFT[0]
+
+    def _compute_sample_due(self):
+        self.sample_due = fields.Date.context_today(self)
+
+    def _compute_sample_decline(self):
+        self.sample_decline = "generic"
 
     @api.depends(
         "sample_amount",

@@ -1,4 +1,6 @@
-from odoo import fields, models
+from odoo import api, fields, models
+
+DUNNING_FIELDS = ("dunning_policy_id", "dunning_hold_until")
 
 
 class ResPartner(models.Model):
@@ -15,6 +17,23 @@ class ResPartner(models.Model):
         company_dependent=True,
         help="Reminders and charges of this account wait until this day is over.",
     )
+
+    # === BUSINESS METHODS - THE WALL === #
+
+    @api.model
+    def _get_walled_fields(self):
+        """Override of `crm_billing_handoff`: Sales does not decide how we collect."""
+        return (*super()._get_walled_fields(), *DUNNING_FIELDS)
+
+    @api.model
+    def _get_internal_fields(self):
+        """Override of `crm_billing_handoff`: how we collect is ours to know."""
+        return (*super()._get_internal_fields(), *DUNNING_FIELDS)
+
+    @api.model
+    def _get_audited_fields(self):
+        """Override of `crm_billing_handoff` to log who lets an account wait."""
+        return (*super()._get_audited_fields(), *DUNNING_FIELDS)
 
     # === BUSINESS METHODS - COLLECTIONS === #
 

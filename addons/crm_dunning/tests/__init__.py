@@ -4,3 +4,11 @@ from . import test_follow_up
 from . import test_case_life
 from . import test_case_person
 from . import test_case_customer
+from . import test_policy
+from . import test_policy_matching
+from . import test_preflight
+from . import test_webhook
+from . import test_arming
+from . import test_webhook_events
+from . import test_backtest
+from . import test_interest_rates
