@@ -42,6 +42,9 @@ from . import crm_dunning_follow_up_steps
 from . import crm_dunning_follow_up
 from . import crm_dunning_announce
 from . import mail_mail
+from . import mail_template
+from . import crm_dunning_reply_rule
+from . import crm_dunning_reply
 from . import crm_dunning_provider_event
 from . import crm_dunning_provider_event_run
 from . import crm_dunning_provider_event_intent

@@ -85,13 +85,16 @@ class CrmDunningCase(models.Model):
         return [payer_id for [payer_id] in rows]
 
     @api.model
-    def _follow_up_or_bisect(self, now, payer_ids):
-        """Follow up at once; on failure halve the payers until the culprit is alone."""
+    def _follow_up_or_bisect(self, now, payer_ids, **scope):
+        """Follow up at once; on failure halve the payers until the culprit is alone.
+
+        :param scope: further arguments of :meth:`_follow_up`
+        """
         if not payer_ids:
             return
         try:
             with self.env.cr.savepoint():
-                self._follow_up(now, payer_ids)
+                self._follow_up(now, payer_ids, **scope)
             return
         except (
             psycopg2.OperationalError,
@@ -106,27 +109,41 @@ class CrmDunningCase(models.Model):
                 self._set_follow_up_error(now, payer_ids[0], error)
                 return
         half = len(payer_ids) // 2
-        self._follow_up_or_bisect(now, payer_ids[:half])
-        self._follow_up_or_bisect(now, payer_ids[half:])
+        self._follow_up_or_bisect(now, payer_ids[:half], **scope)
+        self._follow_up_or_bisect(now, payer_ids[half:], **scope)
 
     @api.model
     def _follow_up(self, now, payer_ids, company_ids=None, excluded=()):
         """Decide and write for these payers, whose locks the caller holds.
 
         :param now: instant, naive UTC
-        :param excluded: ``(payer id, company id, currency id)`` that a person left out
+        :param excluded: ``(payer id, company id, currency id)`` that a person leaves
+            out: their steps are recorded as skipped
         :return: the notices
         """
-        windows = {}
-        todo = []
-        for one in self._decide_follow_up(now, payer_ids, company_ids):
-            key = (one.policy.id, one.payer._get_dunning_tz(one.company))
-            if key not in windows:
-                windows[key] = one.policy._get_window(key[1]).is_open(now)
-            # Outside its hours nothing is done: the next run finds it again.
-            if windows[key] and one.key not in excluded:
-                todo.append(one)
-        return self._apply_follow_up(now, todo)
+        todo = self._filter_open_hours(
+            now, self._decide_follow_up(now, payer_ids, company_ids)
+        )
+        left_out = [one for one in todo if one.key in excluded]
+        self._leave_out(left_out)
+        return self._apply_follow_up(now, [one for one in todo if one not in left_out])
+
+    @api.model
+    def _filter_open_hours(self, now, conversations):
+        """Return those to whom something may be said now by their policy's hours.
+
+        The others are found again by the next run.
+        """
+        is_open = {}
+        for one in conversations:
+            key = (one.policy, one.payer._get_dunning_tz(one.company))
+            if key not in is_open:
+                is_open[key] = one.policy._get_window(key[1]).is_open(now)
+        return [
+            one
+            for one in conversations
+            if is_open[one.policy, one.payer._get_dunning_tz(one.company)]
+        ]
 
     # === BUSINESS METHODS - FINDING === #
 

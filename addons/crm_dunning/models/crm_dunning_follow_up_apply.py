@@ -197,7 +197,7 @@ class CrmDunningCase(models.Model):
         taken = {
             (line["line_id"], line["days"])
             for line in plan.lines
-            if line["kind"] in ("listed", "done", "dry_run")
+            if line["kind"] in ("listed", "done", "skipped", "dry_run")
         }
         decision = plan.conversation.decision
         besides = [
@@ -214,6 +214,27 @@ class CrmDunningCase(models.Model):
         return {
             (step.offset, step.action): step.key for step in policy._to_steps("due")
         }
+
+    @api.model
+    def _leave_out(self, conversations):
+        """Record that a person left these out: the steps are not said any more."""
+        plans = []
+        for one in conversations:
+            if one.is_dry_run or not one.decision.action:
+                continue
+            plan = Plan(
+                one,
+                self._prepare_notice(
+                    one,
+                    kind="record",
+                    state="stopped",
+                    reason=self.env._("Left out by a person"),
+                ),
+            )
+            self._add_listed(plan, "skipped", None)
+            self._add_besides(plan, "skipped", "skipped")
+            plans.append(plan)
+        self.env["crm.dunning.notice"]._create_from_plans(plans, {})
 
     # === BUSINESS METHODS - BESIDES THE MAIL === #
 
@@ -253,12 +274,7 @@ class CrmDunningCase(models.Model):
     @api.model
     def _note_waiting(self, conversations):
         """Keep on open cases why nothing was said that was due (G2)."""
-        labels = self.env["account.move"]._get_dunning_block_labels() | {
-            "threshold": self.env._("less is overdue than the policy's threshold"),
-            "credit": self.env._("unapplied credits cover everything"),
-            "gap": self.env._("a message left too short a time ago"),
-            "blocked": self.env._("everything open is blocked"),
-        }
+        labels = self._get_waiting_labels()
         reasons = {}
         for one in conversations:
             if one.is_dry_run:
@@ -277,3 +293,13 @@ class CrmDunningCase(models.Model):
             lambda case: reasons[case.move_id.id]
         ).items():
             group.write({"waiting_reason": reason})
+
+    @api.model
+    def _get_waiting_labels(self):
+        """Return in words why nothing is said, of an invoice or of a payer."""
+        return self.env["account.move"]._get_dunning_block_labels() | {
+            "threshold": self.env._("less is overdue than the policy's threshold"),
+            "credit": self.env._("unapplied credits cover everything"),
+            "gap": self.env._("a message left too short a time ago"),
+            "blocked": self.env._("everything open is blocked"),
+        }

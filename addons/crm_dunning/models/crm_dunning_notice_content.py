@@ -31,7 +31,7 @@ class Row:
     @property
     def reference(self):
         """The customer's own order number, if the invoice carries one."""
-        return self.move.ref if self.move._is_ref_a_po() else ""
+        return self.move.ref if self.move and self.move._is_ref_a_po() else ""
 
     @property
     def is_part(self):
@@ -129,6 +129,40 @@ class CrmDunningNotice(models.Model):
         content.others = float(everything - listed)
         content.balance = float(everything) - content.credit_total
         return content
+
+    @api.model
+    def _make_sample(self):
+        """Return a message that no customer gets, and what it says.
+
+        Texts are tried with it when they are saved; the caller undoes it.
+        """
+        company = self.env.company
+        # Who writes texts need not be allowed to write messages.
+        notice = self.sudo().create(
+            {
+                "partner_id": company.partner_id.id,
+                "recipient_id": company.partner_id.id,
+                "company_id": company.id,
+                "currency_id": company.currency_id.id,
+                "date": "2027-02-12",
+                "next_try_on": "2027-02-15",
+                "charge_on": "2027-02-20",
+                "kind": "record",
+                "state": "dry_run",
+                "amount": 100.0,
+            }
+        )
+        row = Row(
+            move=self.env["account.move"],
+            due=date(2027, 2, 10),
+            amount=60.0,
+            total=100.0,
+            days_late=2,
+            link="https://example.com/pay",
+        )
+        credit = {"name": "RINV/1", "date": date(2027, 2, 1), "amount": 10.0}
+        content = Content([row], [row], [credit], others=5.0, balance=115.0)
+        return notice, Contents({notice.id: content})
 
     @api.model
     def _read_credit_rows(self, partner_ids, company_ids):

@@ -12,3 +12,7 @@ from . import test_arming
 from . import test_webhook_events
 from . import test_backtest
 from . import test_interest_rates
+from . import test_notice_mail
+from . import test_bounces
+from . import test_replies
+from . import test_recovery_report

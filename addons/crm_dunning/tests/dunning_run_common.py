@@ -1,4 +1,6 @@
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
+
+from odoo import fields
 
 from .common import DunningCommon
 
@@ -12,13 +14,12 @@ class FollowUpCommon(DunningCommon):
         cls.Notice = cls.env["crm.dunning.notice"]
 
     def _run(self, day, hour=12):
-        """Run the job at noon UTC of ``day`` and return the new notices."""
-        if not isinstance(day, datetime):
-            day = datetime.combine(_to_date(day), time(hour))
+        """Run the job at noon UTC of ``day``, or at an instant; return the notices."""
+        now = to_instant(day if len(str(day)) > 10 else f"{day} {hour:02}:00:00")
         last = self.Notice.search([], order="id desc", limit=1).id or 0
         self.env.flush_all()
         with self.enter_registry_test_mode(), self.env.registry.cursor() as cr:
-            self.env(cr=cr)["crm.dunning.case"]._cron_follow_up(now=day)
+            self.env(cr=cr)["crm.dunning.case"]._cron_follow_up(now=now)
         self.env.invalidate_all()
         return self.Notice.search([("id", ">", last)], order="id")
 
@@ -34,6 +35,11 @@ class FollowUpCommon(DunningCommon):
 
     def _get_lines(self, notices, kind="listed"):
         return notices.line_ids.filtered(lambda line: line.kind == kind)
+
+
+def to_instant(text):
+    """Return a naive instant, UTC."""
+    return fields.Datetime.to_datetime(text)
 
 
 def _to_date(day):

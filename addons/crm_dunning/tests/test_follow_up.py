@@ -1,9 +1,7 @@
-from datetime import datetime
-
 from odoo.fields import Command
 from odoo.tests import tagged
 
-from .dunning_run_common import FollowUpCommon
+from .dunning_run_common import FollowUpCommon, to_instant
 
 
 @tagged("post_install", "-at_install")
@@ -223,7 +221,7 @@ class TestFollowUp(FollowUpCommon):
         self._run("2027-02-28")
         case = self._get_case(move)
         case.write({"state": "automatic", "taken_over_at": False})
-        case._resume_ladder(2, datetime(2027, 3, 10, 12))
+        case._resume_ladder(2, to_instant("2027-03-10 12:00:00"))
         found = self._run_days("2027-03-10", "2027-03-31")
         self.assertEqual(
             {day: one.stage for day, one in found.items()},
@@ -238,10 +236,10 @@ class TestFollowUp(FollowUpCommon):
         for account in (east, west):
             self._create_invoice(account, due="2027-02-10")
         # 11 Feb 23:30 UTC: 12 Feb in the east, 11 Feb in the west
-        notices = self._run(datetime(2027, 2, 11, 23, 30))
+        notices = self._run("2027-02-11 23:30:00")
         self.assertEqual(notices.partner_id, east)
         self.assertEqual(str(notices.date), "2027-02-12")
-        notices = self._run(datetime(2027, 2, 12, 23, 30))
+        notices = self._run("2027-02-12 23:30:00")
         self.assertEqual(notices.partner_id, west)
 
     def test_hours(self):
@@ -249,12 +247,12 @@ class TestFollowUp(FollowUpCommon):
         self.policy.write({"hour_from": 8, "hour_to": 18, "weekdays_only": True})
         self.account.billing_tz = "Europe/Brussels"
         self._create_invoice(due="2027-02-10")
-        self.assertFalse(self._run(datetime(2027, 2, 12, 6, 30)))
-        self.assertEqual(len(self._run(datetime(2027, 2, 12, 7, 30))), 1)
+        self.assertFalse(self._run("2027-02-12 06:30:00"))
+        self.assertEqual(len(self._run("2027-02-12 07:30:00")), 1)
         # +9 is Friday 19th; the run was late, then came the weekend
-        self.assertFalse(self._run(datetime(2027, 2, 19, 17, 30)))
-        self.assertFalse(self._run(datetime(2027, 2, 20, 12, 0)))
-        [notice] = self._run(datetime(2027, 2, 22, 12, 0))
+        self.assertFalse(self._run("2027-02-19 17:30:00"))
+        self.assertFalse(self._run("2027-02-20 12:00:00"))
+        [notice] = self._run("2027-02-22 12:00:00")
         self.assertEqual(notice.stage, 9)
 
     def test_daylight_saving(self):
@@ -263,8 +261,8 @@ class TestFollowUp(FollowUpCommon):
         self.account.billing_tz = "Europe/Brussels"
         self._create_invoice(due="2027-03-26")
         # 28 March 2027: summer time; 8 o'clock is 6 UTC
-        self.assertFalse(self._run(datetime(2027, 3, 28, 5, 59)))
-        self.assertEqual(len(self._run(datetime(2027, 3, 28, 6, 1))), 1)
+        self.assertFalse(self._run("2027-03-28 05:59:00"))
+        self.assertEqual(len(self._run("2027-03-28 06:01:00")), 1)
 
     def test_gap(self):
         """With a longer gap the second step waits, and is not lost."""

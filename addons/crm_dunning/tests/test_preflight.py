@@ -1,10 +1,10 @@
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from odoo.tests import tagged
 
-from .dunning_run_common import FollowUpCommon
+from .dunning_run_common import FollowUpCommon, to_instant
 
-NOON = datetime(2027, 2, 12, 12)
+NOON = to_instant("2027-02-12 12:00:00")
 
 
 @tagged("post_install", "-at_install")
@@ -246,7 +246,7 @@ class TestPreflight(FollowUpCommon):
         self.assertEqual(self._get_reason(), "automatic")
         self.assertIsNone(self._get_reason("charge"))
         self.assertFalse(self._run("2027-02-12"))
-        self._open_case(first_failure_at=datetime(2027, 2, 10, 9))
+        self._open_case(first_failure_at="2027-02-10 09:00:00")
         self.assertIsNone(self._get_reason())
 
     def test_waiting_is_told(self):
