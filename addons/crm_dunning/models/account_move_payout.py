@@ -62,7 +62,7 @@ class AccountPayment(models.Model):
         index="btree_not_null",
     )
     dunning_payout_currency_id = fields.Many2one(
-        related="dunning_payout_id.currency_id"
+        related="dunning_payout_id.currency_id", string="Payout Currency"
     )
     dunning_provider_fee = fields.Monetary(
         string="Provider Fee",

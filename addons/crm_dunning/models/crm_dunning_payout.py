@@ -29,7 +29,9 @@ class CrmDunningPayout(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, index=True, readonly=True
     )
-    company_currency_id = fields.Many2one(related="company_id.currency_id")
+    company_currency_id = fields.Many2one(
+        related="company_id.currency_id", string="Company Currency"
+    )
     date = fields.Date(required=True, readonly=True, help="When it arrives.")
     state = fields.Selection(
         [

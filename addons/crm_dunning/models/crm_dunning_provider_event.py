@@ -89,7 +89,7 @@ class CrmDunningProviderEvent(models.Model):
 
     _name = "crm.dunning.provider.event"
     _description = "Provider Event"
-    _inherit = ["mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "id desc"
     _rec_name = "event_id"
 
@@ -191,7 +191,8 @@ class CrmDunningProviderEvent(models.Model):
         """Create rows; what another worker has noted in this moment is left out."""
         try:
             with self.env.cr.savepoint():
-                return self.create(vals_list)
+                # Nobody follows an event, and none needs a message that it is there.
+                return self.with_context(tracking_disable=True).create(vals_list)
         except psycopg2.errors.UniqueViolation:
             if len(vals_list) == 1:
                 return self.browse()

@@ -94,6 +94,7 @@ class CrmDunningProviderEvent(models.Model):
             raise NotYet
 
     def _finish(self, now, state, note):
+        self.activity_unlink(["mail.mail_activity_data_todo"])
         self.write(
             {
                 "state": state,

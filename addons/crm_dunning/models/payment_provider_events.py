@@ -58,7 +58,26 @@ class PaymentProvider(models.Model):
         help="In the last day: found by asking, a quarter of an hour or more late.",
     )
 
+    dunning_charge_problems = fields.Text(
+        string="Missing", compute="_compute_dunning_charge_problems"
+    )
+
     # === COMPUTE METHODS === #
+
+    @api.depends(
+        "state",
+        "code",
+        "journal_id",
+        "capture_manually",
+        "dunning_webhook_secrets",
+        "stripe_webhook_secret",
+    )
+    def _compute_dunning_charge_problems(self):
+        """Show what is in the way before somebody tries to switch charging on."""
+        for provider in self:
+            # Keys are looked at, not shown.
+            problems = provider.sudo()._get_charge_problems()
+            provider.dunning_charge_problems = "\n".join(problems)
 
     @api.depends("code")
     def _compute_dunning_webhook_url(self):
