@@ -79,4 +79,6 @@ from . import crm_dunning_overdue
 from . import sale_order
 from . import crm_lead
 from . import ir_actions_server
+from . import account_move_screen
+from . import res_partner_case
 from . import dunning_machine_fields  # last: it looks at all fields

@@ -28,7 +28,7 @@ class CrmDunningRecoveryReport(models.Model):
             "policy_id",
             "step_id",
             "tone",
-            "message_id",
+            "sent_at",
         ],
         "crm.dunning.notice.line": [
             "notice_id",
@@ -198,9 +198,8 @@ class CrmDunningRecoveryReport(models.Model):
               JOIN account_move move ON move.id = listed.move_id
               JOIN res_partner account ON account.id = notice.partner_id
               JOIN res_company company ON company.id = listed.company_id
-         LEFT JOIN mail_message message ON message.id = notice.message_id
         CROSS JOIN LATERAL (
-                   SELECT COALESCE(message.date, notice.create_date)
+                   SELECT COALESCE(notice.sent_at, notice.create_date)
                           AT TIME ZONE 'UTC'
                           AT TIME ZONE COALESCE(
                               account.billing_tz, company.billing_tz, 'UTC'
