@@ -108,12 +108,15 @@ class AccountMove(models.Model):
         turned = {
             move: move.dunning_outcome
             for move in moves
-            # Of what was never open nobody waits to hear.
-            if before[move.id] == "open" != move.dunning_outcome
+            if move.dunning_outcome not in ("open", before[move.id])
         }
         for kind in ("paid", "credited"):
             found = [move.id for move, outcome in turned.items() if outcome == kind]
             self.browse(found)._tell_sellers(kind, fields.Date.today().isoformat())
+        # What waits because the account owes is looked at again.
+        if turned:
+            accounts = self.union(*turned).commercial_partner_id
+            self.env["crm.billing.handoff"]._wake_later("partner", accounts.ids)
         self.env.flush_all()
 
     # === ACTION METHODS === #

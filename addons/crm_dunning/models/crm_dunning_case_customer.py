@@ -2,7 +2,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
-from .crm_dunning_case_lifecycle import ACTIVITIES, NO_PROMISE
+from .crm_dunning_case_lifecycle import NO_PROMISE
 
 # The second promise that is broken is a person's: words have been tried.
 BROKEN_PROMISES = 2
@@ -88,9 +88,7 @@ class CrmDunningCase(models.Model):
                     "hold_until": False,
                 }
             )
-            case.activity_feedback(
-                ACTIVITIES, feedback=self.env._("The customer promised to pay.")
-            )
+            case._end_tasks(self.env._("The customer promised to pay."))
             case._log_events(
                 "promised",
                 note=self.env._(
@@ -207,9 +205,7 @@ class CrmDunningCase(models.Model):
         disputed = self.sudo().filtered(lambda case: case.state == "dispute")
         for case in disputed:
             if not case.taken_over_at:
-                case.activity_feedback(
-                    ACTIVITIES, feedback=self.env._("The dispute is resolved.")
-                )
+                case._end_tasks(self.env._("The dispute is resolved."))
             state = "promise" if case.promise_date else case._get_working_state()
             case.write({"state": state, "dispute_note": False})
         disputed._log_events("dispute_ended")

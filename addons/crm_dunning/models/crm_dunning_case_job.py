@@ -27,7 +27,7 @@ class CrmDunningCase(models.Model):
         :param now: instant (naive UTC), the clock by default
         """
         # Whichever user an administrator lets the job run as: it is the flow itself.
-        self = self.sudo().with_context(active_test=False)
+        self = self.sudo()
         now = now or fields.Datetime.now()
         commit_progress = self.env["ir.cron"]._commit_progress
         todo = self.search(self._get_turn_domain(now), order="id").ids

@@ -215,7 +215,7 @@ class CrmDunningCase(models.Model):
                 }
             )
         label = dict(self._fields["close_reason"]._description_selection(self.env))
-        todo.activity_feedback(ACTIVITIES, feedback=label[reason])
+        todo._end_tasks(label[reason])
         todo._end_deal_tasks(label[reason])
         todo._log_events("case_closed", note=label[reason])
         todo._lift_credit_hold()

@@ -22,7 +22,7 @@ class CrmDunningCase(models.Model):
 
     def _on_first_failure(self):
         """A charge failed: a visible task on the deal at once, and news (G6)."""
-        for case in self.sudo():
+        for case in self.sudo().with_context(active_test=True):
             at = fields.Datetime.to_string(case.first_failure_at)
             case._tell_seller("failed", key=at)
             for lead in case.move_id.opportunity_ids:
@@ -52,7 +52,8 @@ class CrmDunningCase(models.Model):
 
     def _end_deal_tasks(self, feedback):
         """Close the tasks on the deals of cases that have ended."""
-        for case in self.filtered("first_failure_at"):
+        failed = self.filtered("first_failure_at").with_context(active_test=True)
+        for case in failed:
             tasks = case.move_id.opportunity_ids.activity_ids.filtered_domain(
                 [
                     ("activity_type_id", "=", self.env.ref(ACTIVITY_DEAL).id),

@@ -16,3 +16,8 @@ from . import test_notice_mail
 from . import test_bounces
 from . import test_replies
 from . import test_recovery_report
+from . import test_sales_block
+from . import test_seller_news
+from . import test_event_poll
+from . import test_payout
+from . import test_expiry

@@ -16,37 +16,44 @@ class CrmDunningCaseWizard(models.TransientModel):
 
     kind = fields.Selection(KINDS, required=True, readonly=True)
     case_ids = fields.Many2many("crm.dunning.case", string="Cases", required=True)
-    currency_id = fields.Many2one("res.currency", compute="_compute_amount")
+    currency_id = fields.Many2one("res.currency", compute="_compute_terms")
     date = fields.Date(default=fields.Date.context_today)
     is_partial = fields.Boolean(string="Only a Part")
     amount = fields.Monetary(compute="_compute_amount", store=True, readonly=False)
     note = fields.Text()
-    policy_id = fields.Many2one("crm.dunning.policy", compute="_compute_policy_id")
+    policy_id = fields.Many2one("crm.dunning.policy", compute="_compute_terms")
     step_id = fields.Many2one(
         "crm.dunning.step",
         domain="[('policy_id', '=', policy_id), ('trigger', '=', 'due')]",
-        compute="_compute_policy_id",
+        compute="_compute_step_id",
         store=True,
         readonly=False,
         help="It goes out next; earlier steps are not sent any more.",
     )
 
     @api.depends("case_ids")
-    def _compute_amount(self):
+    def _compute_terms(self):
         for wizard in self:
             cases = wizard.case_ids._origin
             wizard.currency_id = cases.currency_id[:1]
+            wizard.policy_id = cases.policy_id[:1]
+
+    @api.depends("case_ids")
+    def _compute_amount(self):
+        for wizard in self:
+            cases = wizard.case_ids._origin
             wizard.amount = cases.amount_residual if len(cases) == 1 else 0.0
 
     @api.depends("case_ids")
-    def _compute_policy_id(self):
+    def _compute_step_id(self):
         """Propose the step that comes after the last one that was said."""
         for wizard in self:
             cases = wizard.case_ids._origin
-            wizard.policy_id = cases.policy_id[:1]
-            steps = wizard.policy_id.step_ids.filtered(
-                lambda step: step.trigger == "due"
-            ).sorted("days")
+            steps = (
+                cases.policy_id[:1]
+                .step_ids.filtered(lambda step: step.trigger == "due")
+                .sorted("days")
+            )
             last = max(cases.mapped("stage"), default=0)
             later = steps.filtered(lambda step, last=last: step.days > last)
             mails = steps.filtered(lambda step: step.action == "mail")
