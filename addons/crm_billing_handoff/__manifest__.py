@@ -1,7 +1,7 @@
 {
     "name": "CRM Billing: Handoff",
     "summary": "A won opportunity becomes an invoice or agreement, nothing retyped",
-    "version": "19.0.1.1.0",
+    "version": "19.0.1.2.0",
     "category": "Sales/CRM",
     "author": "CRM Billing Contributors",
     "license": "LGPL-3",
@@ -27,6 +27,7 @@
         "data/ir_sequence_data.xml",
         "data/ir_cron_data.xml",
         "data/ir_cron_rehearsal_data.xml",
+        "data/crm_billing_watch_data.xml",
         "data/ir_actions_server_data.xml",
         "report/account_move_report.xml",
         "report/crm_billing_explanation_report.xml",
@@ -56,6 +57,8 @@
         "views/crm_billing_handoff_menus.xml",
         "views/crm_billing_usage_menus.xml",
         "views/crm_billing_rehearsal_views.xml",
+        "wizards/crm_billing_health_address_views.xml",
+        "views/crm_billing_watch_views.xml",
     ],
     "demo": [
         "demo/res_users_demo.xml",

@@ -1,1 +1,2 @@
+from . import crm_billing_health
 from . import crm_billing_usage

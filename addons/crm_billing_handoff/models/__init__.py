@@ -99,3 +99,6 @@ from . import crm_billing_agreement_renewal
 from . import crm_billing_price_revision
 from . import crm_billing_agreement_limits
 from . import billing_machine_fields
+from . import res_company_health
+from . import crm_billing_watch  # its base is the mixin above
+from . import crm_billing_watch_checks

@@ -57,3 +57,4 @@ from . import test_agreement_dead_ends
 from . import test_agreement_attacks
 from . import test_usage_attacks
 from . import test_usage_large_file
+from . import test_watch

@@ -64,6 +64,8 @@ MODEL_RIGHTS = {
     "crm.billing.rehearsal": ("", "rc", "rcu", "r"),
     "crm.billing.rehearsal.line": ("", "r", "r", "r"),
     "crm.billing.rehearsal.difference": ("", "r", "r", "r"),
+    "crm.billing.watch": ("", "r", "rw", "r"),
+    "crm.billing.health.address": ("", "", "rwcu", ""),
 }
 
 

@@ -1,5 +1,6 @@
 from . import base_partner_merge
 from . import crm_billing_contract_wizard
+from . import crm_billing_health_address
 from . import crm_billing_retention_wizard
 from . import crm_billing_setup
 from . import res_config_settings
