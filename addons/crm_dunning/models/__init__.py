@@ -53,7 +53,6 @@ from . import crm_dunning_provider_event_dispute
 from . import crm_dunning_provider_event_method
 from . import crm_dunning_dispute
 from . import account_move_dispute
-from . import payment_provider_charge
 from . import payment_provider_events
 from . import payment_token_card
 from . import crm_dunning_token_expiry
@@ -81,4 +80,18 @@ from . import crm_lead
 from . import ir_actions_server
 from . import account_move_screen
 from . import res_partner_case
+from . import payment_provider_charge
+from . import payment_token
+from . import payment_transaction
+from . import payment_transaction_unknown
+from . import account_move_charge
+from . import crm_dunning_attempt_start
+from . import crm_dunning_attempt_send
+from . import crm_dunning_attempt_apply
+from . import crm_dunning_attempt_decline
+from . import crm_dunning_attempt_job
+from . import crm_dunning_attempt_refund
+from . import crm_dunning_attempt_core
+from . import crm_dunning_case_retry
+from . import crm_billing_event_charge
 from . import dunning_machine_fields  # last: it looks at all fields

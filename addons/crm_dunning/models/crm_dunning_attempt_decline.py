@@ -1,0 +1,268 @@
+"""After a decline: what the class allows, when the next try is, who hears of it."""
+
+from datetime import timedelta
+
+import pytz
+
+from odoo import api, models
+from odoo.tools import SQL
+
+from ..dunning_rules import caps, declines, retries
+
+# Why a person gets the case, by class of the decline or reason of the rules.
+PERSON_REASONS = {"fraud": "fraud", "no_answer": "authentication"}
+SENT_STATES = ("sending", "verifying", "processing", "succeeded", "declined")
+
+
+class CrmDunningAttempt(models.Model):
+    """The plan after a failure (billing rules, 9.6); the rules decide, this writes."""
+
+    _inherit = "crm.dunning.attempt"
+
+    # === BUSINESS METHODS - CLASS === #
+
+    def _to_decline(self):
+        """Return what the provider said of this attempt, for the rules."""
+        self.ensure_one()
+        token = self.token_id.sudo()
+        is_debit = token.payment_method_id.code == "sepa_direct_debit"
+        return declines.Decline(
+            code=self.code or None,
+            decline_code=self.decline_code or None,
+            advice_code=self.advice_code or None,
+            network_advice_code=self.network_advice_code or None,
+            network_decline_code=self.network_decline_code or None,
+            outcome_reason=self.outcome_reason or None,
+            brand=self.card_brand or None,
+            method_type="sepa_debit" if is_debit else "card",
+        )
+
+    def _classify(self):
+        """Return the class of the decline, with the stricter rule of the policy."""
+        found = declines.classify(self._to_decline())
+        policy = self.case_id.policy_id
+        code = self.decline_code or self.code
+        return policy._restrict_decline(found, code) if policy else found
+
+    # === BUSINESS METHODS - WHAT FOLLOWS === #
+
+    def _follow_decline(self, now):
+        """Open the case, lock the method, plan the next try or hand over; tell."""
+        case = self._get_case()
+        found = self._classify()
+        self.decline_class = found.name
+        if found.blocks_token:
+            self.token_id._block(found.name, now)
+            if found.name == "sepa_dead":
+                self.token_id.active = False  # the mandate is gone
+        values = {"decline_class": found.name}
+        if not case.first_failure_at:
+            values["first_failure_at"] = now
+        if case.state == "verifying":
+            values["state"] = case._get_working_state()
+        case.write(values)
+        case._plan_after_failure(self, found, now)
+        if found.mail != "none":
+            case._send_failed_notice(self, now)
+        case._refresh_next_action(now)
+
+    def _follow_refusal(self, now):
+        """The provider does not accept the request: the method, or a person's work."""
+        found = declines.classify(self._to_decline())
+        if not found.is_unknown:
+            self.state = "declined"
+            self._follow_decline(now)
+            return
+        note = self.env._(
+            "The provider did not accept the charge: %(message)s",
+            message=self.message or self.code or self.http_status,
+        )
+        self._get_case()._take_over("declined", note)
+
+    def _retry_soon(self, now, delay=timedelta(0)):
+        """Nothing was charged and nobody declined: the job tries again by itself."""
+        if not self.move_id or self.source == "person":
+            return
+        case = self.case_id.filtered(lambda case: case.state != "closed")
+        if not case and not delay:
+            return  # still due: the job finds it as before
+        case = case or self._get_case()
+        if case.state == "verifying":
+            case.state = case._get_working_state()
+        if case.state in ("automatic", "retrying"):
+            case.write({"next_try_at": now + delay, "state": "retrying"})
+            self._trigger_job("charge", now + delay)
+        case._refresh_next_action(now)
+
+    # === BUSINESS METHODS - LIMITS === #
+
+    @api.model
+    def _get_cap_attempts(self, move, token, now):
+        """Return every charge that the limits of card and invoice count.
+
+        Ours and those of core and pay page alike: all of the invoice, and those of the
+        card, under whatever token, of the last 30 days.
+
+        :return: tuple of :class:`caps.Attempt`
+        """
+        self.flush_model()
+        self.env["payment.transaction"].flush_model()
+        card = token._get_card_key()
+        since = now - caps.HARD.card_span - timedelta(days=1)
+        tokens = token.with_context(active_test=False)._get_same_card().ids
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT COALESCE(sent_at, create_date), token_id, move_id, card_brand,
+                       state != 'succeeded', decline_class, settled_at
+                  FROM crm_dunning_attempt
+                 WHERE kind = 'charge' AND state = ANY(%(sent)s)
+                   AND (move_id = %(move)s
+                        OR token_id = ANY(%(tokens)s) AND create_date >= %(since)s)
+             UNION ALL
+                SELECT tx.last_state_change, tx.token_id, link.invoice_id, NULL,
+                       TRUE, NULL, NULL
+                  FROM payment_transaction tx
+                  JOIN account_invoice_transaction_rel link
+                    ON link.transaction_id = tx.id
+                 WHERE tx.state = 'error'
+                   AND tx.operation IN ('offline', 'online_token', 'online_direct')
+                   AND (link.invoice_id = %(move)s
+                        OR tx.token_id = ANY(%(tokens)s)
+                           AND tx.create_date >= %(since)s)
+                   AND NOT EXISTS (SELECT FROM crm_dunning_attempt
+                                    WHERE transaction_id = tx.id)
+              ORDER BY 1
+                """,
+                sent=list(SENT_STATES),
+                move=move.id,
+                tokens=tokens,
+                since=since,
+            )
+        )
+        renewed = token.card_changed_at
+        failed_before, found = set(), []
+        for at, token_id, move_id, brand, failed, name, settled_at in rows:
+            known = declines.CLASSES.get(name)
+            is_over = bool(renewed and settled_at and renewed > settled_at)
+            found.append(
+                caps.Attempt(
+                    at=at,
+                    card=card if token_id in tokens else f"token {token_id}",
+                    invoice=move_id,
+                    brand=brand or token.card_brand or None,
+                    failed=failed,
+                    is_retry=move_id in failed_before,
+                    never=bool(known and known.stops_card and not is_over),
+                )
+            )
+            if failed:
+                failed_before.add(move_id)
+        return tuple(found)
+
+
+class PaymentToken(models.Model):
+    _inherit = "payment.token"
+
+    def _get_card_key(self):
+        """Return what is equal for methods that are the same card or account."""
+        self.ensure_one()
+        return self.sudo().card_fingerprint or f"token {self.id}"
+
+
+class CrmDunningCase(models.Model):
+    _inherit = "crm.dunning.case"
+
+    _failed_idx = models.Index(
+        "(first_failure_at) WHERE next_try_at IS NULL"
+        " AND state IN ('automatic', 'retrying')"
+    )
+
+    # === BUSINESS METHODS - TRIES === #
+
+    def _plan_after_failure(self, attempt, decline, now):
+        """Write when the next try is, or give the case to a person.
+
+        A case that a person has, or that waits for the customer, gets no try.
+
+        :param attempt: the failed one
+        :param decline: its :class:`declines.DeclineClass`
+        :param now: instant, naive UTC
+        """
+        self.ensure_one()
+        if self.state not in ("automatic", "retrying"):
+            return
+        policy = self.policy_id
+        if policy.state != "armed" or policy.charge_mode == "none":
+            self.write({"next_try_at": False, "state": "automatic"})
+            return
+        payer = self.partner_id
+        found = retries.next_try(
+            self._get_retry_facts(attempt, decline, now),
+            policy._to_retry_policy(),
+            now,
+            policy._get_window(payer._get_dunning_tz(self.company_id)),
+        )
+        if found.at:
+            self.write({"next_try_at": found.at, "state": "retrying"})
+            attempt._trigger_job("charge", found.at)
+            return
+        self.write({"next_try_at": False, "state": "automatic"})
+        if found.person:
+            self._take_over("retries")
+        else:
+            self._judge_hard_declines(now)
+
+    def _get_retry_facts(self, attempt, decline, now):
+        first = self.first_failure_at
+        sent = self.move_id.dunning_attempt_ids.filtered(
+            lambda one: one.kind == "charge" and one.state == "declined"
+        )
+        tries = sent.filtered(lambda one: one.settled_at > first)
+        token = attempt.token_id
+        return retries.Facts(
+            first_failed_at=first,
+            last_failed_at=now,
+            decline=decline,
+            tries=tuple(sorted(tries.mapped("settled_at"))),
+            attempts=attempt._get_cap_attempts(self.move_id, token, now),
+            card=token._get_card_key(),
+            invoice=self.move_id.id,
+            brand=attempt.card_brand or None,
+        )
+
+    def _judge_hard_declines(self, now):
+        """Hand over cases whose method will not pay, when their time has come.
+
+        At once, after the days that the policy leaves to the customer, or after two
+        messages without an answer (billing rules, 9.6).
+
+        :param now: instant, naive UTC
+        """
+        unanswered = self._count_unanswered()
+        for case in self:
+            attempt = case._get_last_decline()
+            if not attempt:
+                continue
+            policy = case.policy_id
+            decline = attempt._classify()
+            zone = pytz.timezone(case.partner_id._get_dunning_tz(case.company_id))
+            first = pytz.utc.localize(case.first_failure_at).astimezone(zone).date()
+            reason = retries.get_person_reason(
+                policy._to_retry_policy() if policy else retries.RetryPolicy(),
+                decline,
+                first,
+                case._get_today(now),
+                unanswered[case],
+            )
+            if not reason:
+                continue
+            if reason == "no_answer" and decline.name != "needs_customer":
+                reason = decline.name
+            case._take_over(PERSON_REASONS.get(reason, "declined"))
+
+    def _get_last_decline(self):
+        self.ensure_one()
+        return self.move_id.dunning_attempt_ids.filtered(
+            lambda attempt: attempt.kind == "charge" and attempt.state == "declined"
+        ).sorted("id")[-1:]

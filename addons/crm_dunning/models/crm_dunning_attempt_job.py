@@ -1,0 +1,378 @@
+"""The jobs: charge what is due, find out what is not known."""
+
+import logging
+from datetime import timedelta
+
+import psycopg2
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL, split_every
+
+from .crm_dunning_attempt import LIVE_STATES
+
+# Rows of ir.cron on the same method: one row never runs twice at once.
+JOBS = {
+    "charge": ("ir_cron_charge", "ir_cron_charge_2"),
+    "reconcile": ("ir_cron_reconcile",),
+}
+# What fell due longer ago is reminded of, not charged out of the blue.
+CHARGED_DAYS = 60
+BATCH = 200  # questions in one run
+CHUNK = 500
+PATIENCE = timedelta(minutes=2)  # until an attempt that somebody sends is looked at
+PERSON_AFTER = timedelta(hours=2)  # with an unknown outcome
+LATER = timedelta(minutes=30)  # between two questions, once a person was asked
+DEBIT_PATIENCE = timedelta(hours=6)  # between two questions about a debit
+
+_logger = logging.getLogger(__name__)
+
+
+class CrmDunningAttempt(models.Model):
+    """One commit an attempt, several lanes; the provider is called outside of them."""
+
+    _inherit = "crm.dunning.attempt"
+
+    @api.model
+    def _trigger_job(self, job, at=None):
+        """Wake a job, at an instant (naive UTC) or now."""
+        for name in JOBS[job][:1]:
+            cron = self.env.ref(f"crm_dunning.{name}", raise_if_not_found=False)
+            if cron:
+                cron.sudo()._trigger(at)
+
+    # === BUSINESS METHODS - CHARGING === #
+
+    @api.model
+    def _cron_charge(self, now=None):
+        """Charge what is due for the first time, and the retries that are due.
+
+        :param now: instant (naive UTC), the clock by default
+        """
+        # Whichever user an administrator lets the job run as: it is the flow itself.
+        self = self.sudo()
+        is_given = now is not None
+        now = now or fields.Datetime.now()
+        commit_progress = self.env["ir.cron"]._commit_progress
+        todo = self._find_to_charge(now)
+        commit_progress(remaining=len(todo))
+        for source, move_id in todo:
+            moment = now if is_given else fields.Datetime.now()
+            self._charge_one(self.env["account.move"].browse(move_id), source, moment)
+            if not commit_progress(1):
+                return
+        self._hand_over_hard_declines(now)
+        commit_progress()
+
+    @api.model
+    def _charge_one(self, move, source, now):
+        """Prove what is open of one invoice, then charge it; one at a time."""
+        try:
+            self._commit()
+            move._prove_transactions(now)
+            attempts = self._start(move, source, now)
+            if not attempts:
+                self._explain_wait(move, source, now)
+            self._commit()
+        except psycopg2.Error:
+            # Another worker, the customer or a clerk was faster: look again next time.
+            _logger.info("Invoice %s changed while it was to be charged", move.id)
+            self._rollback()
+            return
+        except UserError as error:
+            _logger.warning("Invoice %s not charged: %s", move.id, type(error).__name__)
+            self._rollback()
+            return
+        for attempt in attempts:
+            attempt._send(now)
+
+    def _explain_wait(self, move, source, now):
+        """A planned try that never becomes possible goes to a person."""
+        case = move.dunning_case_ids.filtered(lambda case: case.state != "closed")
+        if source != "retry" or not case.next_try_at:
+            return
+        if not move._get_dunning_blocks(now, "charge"):
+            if not move._get_dunning_token():
+                case.write({"next_try_at": False, "state": "automatic"})
+                case._take_over("no_method")
+            elif self._is_refused_for_good(move, move._get_dunning_token()):
+                case.write({"next_try_at": False, "state": "automatic"})
+                case._judge_hard_declines(now)
+
+    @api.model
+    def _find_to_charge(self, now):
+        """Return ``[(source, id of the invoice)]``, planned tries first.
+
+        What the pre-flight stops is left out here, for all at once: what is blocked
+        for weeks never stands in the way of the others.
+        """
+        retries = self._find_retries(now)
+        due = [one for one in self._find_due(now) if one not in set(retries)]
+        moves = self.env["account.move"].browse([*retries, *due])
+        blocked = set()
+        for chunk in split_every(CHUNK, moves.ids, moves.browse):
+            blocked.update(one.id for one in chunk._get_dunning_blocks(now, "charge"))
+        return [
+            (source, move_id)
+            for source, ids in (("retry", retries), ("due", due))
+            for move_id in ids
+            if move_id not in blocked
+        ]
+
+    @api.model
+    def _find_retries(self, now):
+        """Return ids of invoices with a try that is due; costs what is due, no more."""
+        self.env["crm.dunning.case"].flush_model()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT one.move_id
+                  FROM crm_dunning_case one
+                 WHERE one.next_try_at <= %s
+                   AND one.state IN ('automatic', 'retrying')
+              ORDER BY one.next_try_at, one.id
+                """,
+                now,
+            )
+        )
+        return [move_id for [move_id] in rows]
+
+    @api.model
+    def _find_due(self, now):
+        """Return ids of invoices with an instalment that is charged for the first time.
+
+        Of payers with a saved method, due since charging was switched on, at most
+        `CHARGED_DAYS` ago, and not failed since. A policy that charges at posting looks
+        at invoices made since it was armed, whenever they are due.
+        """
+        found = []
+        for mode in ("due", "posting"):
+            policies = self.env["crm.dunning.policy"].search(
+                [("state", "=", "armed"), ("charge_mode", "=", mode)]
+            )
+            if policies:
+                found += self._find_due_lines(policies, mode, now)
+        return list(dict.fromkeys(found))
+
+    def _find_due_lines(self, policies, mode, now):
+        """Return the ids for policies of one mode.
+
+        :param mode: ``due`` or ``posting``
+        """
+        armed = min(policy._get_armed_at() for policy in policies)
+        first = max(armed.date(), now.date()) - timedelta(days=CHARGED_DAYS)
+        ahead = timedelta(days=1 if mode == "due" else 3650)
+        self.env["account.move.line"].flush_model()
+        self.env["crm.dunning.case"].flush_model()
+        self.env["payment.token"].flush_model()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                  WITH payer AS (
+                       SELECT DISTINCT contact.commercial_partner_id AS id
+                         FROM payment_token token
+                         JOIN payment_provider provider
+                           ON provider.id = token.provider_id AND provider.dunning_armed
+                         JOIN res_partner contact ON contact.id = token.partner_id
+                        WHERE token.active AND token.dunning_blocked_class IS NULL)
+                SELECT line.move_id
+                  FROM account_move_line line
+                  JOIN account_move move ON move.id = line.move_id
+                  JOIN payer ON payer.id = move.commercial_partner_id
+             LEFT JOIN crm_dunning_case one
+                    ON one.move_id = line.move_id AND one.state != 'closed'
+                 WHERE line.display_type = 'payment_term'
+                   AND line.parent_state = 'posted'
+                   AND line.reconciled IS NOT TRUE
+                   AND line.amount_residual_currency > 0
+                   AND line.date_maturity BETWEEN %(first)s AND %(last)s
+                   AND line.billing_is_retention IS NOT TRUE
+                   AND line.no_followup IS NOT TRUE
+                   AND move.move_type = 'out_invoice'
+                   AND (%(at_due)s OR move.create_date >= %(armed)s)
+                   AND one.first_failure_at IS NULL AND one.next_try_at IS NULL
+                   AND COALESCE(one.state, 'automatic') = 'automatic'
+              ORDER BY line.date_maturity, line.id
+                """,
+                first=first,
+                last=now.date() + ahead,  # east of Greenwich it is later
+                at_due=mode == "due",
+                armed=armed,
+            )
+        )
+        moves = self.env["account.move"].browse(
+            dict.fromkeys(move_id for [move_id] in rows)
+        )
+        return moves._filtered_to_charge(policies, now).ids
+
+    @api.model
+    def _hand_over_hard_declines(self, now):
+        """Look at failed cases that nothing is tried for: has their time come?"""
+        cases = self.env["crm.dunning.case"].search(
+            [
+                ("first_failure_at", "!=", False),
+                ("next_try_at", "=", False),
+                ("state", "in", ("automatic", "retrying")),
+            ]
+        )
+        cases._judge_hard_declines(now)
+
+    # === BUSINESS METHODS - FINDING OUT === #
+
+    @api.model
+    def _cron_reconcile(self, now=None):
+        """Ask the provider about everything whose outcome is not known.
+
+        An attempt that somebody sends in this moment is left alone for a while.
+
+        :param now: instant (naive UTC), the clock by default
+        """
+        self = self.sudo()
+        now = now or fields.Datetime.now()
+        commit_progress = self.env["ir.cron"]._commit_progress
+        attempts = self._find_unknown(now)
+        transactions = self.env["payment.transaction"]._find_unknown(now)
+        commit_progress(remaining=len(attempts) + len(transactions))
+        for attempt in attempts:
+            attempt._send(now)
+            attempt._ask_person(now)
+            if not commit_progress(1):
+                return
+        for transaction in transactions:
+            transaction._prove(now)
+            if not commit_progress(1):
+                return
+
+    @api.model
+    def _find_unknown(self, now):
+        """Return the live attempts that it is time to ask about."""
+        found = self.search(
+            [("state", "in", LIVE_STATES)], order="checked_at nulls first, id"
+        )
+        return found.filtered(lambda attempt: attempt._is_to_check(now))[:BATCH]
+
+    def _is_to_check(self, now):
+        if not self.checked_at:
+            return True
+        if self.state == "processing":
+            patience = DEBIT_PATIENCE
+        else:
+            patience = LATER if self.asked_at else PATIENCE
+        return self.checked_at <= now - patience
+
+    def _ask_person(self, now):
+        """After two hours without an answer a person is asked; asking goes on (9)."""
+        self.invalidate_recordset()
+        is_late = (self.sent_at or self.create_date) <= now - PERSON_AFTER
+        if self.asked_at or not is_late or self.state not in ("sending", "verifying"):
+            return
+        self.asked_at = now
+        if self.move_id.move_type == "out_invoice":
+            note = self.env._(
+                "Whether %(amount)s of %(reference)s moved is not known. The provider "
+                "is asked on and on; nothing else is charged meanwhile. Look there.",
+                amount=self.currency_id.format(abs(self.amount)),
+                reference=self.reference,
+            )
+            self._get_case()._take_over("unknown", note)
+        self._commit()
+
+    def _show_verifying(self):
+        """Let the case say that the outcome of its charge is not known."""
+        if self.kind != "charge":
+            return
+        case = self._get_case()
+        if case.state in ("automatic", "retrying"):
+            case.write({"state": "verifying", "next_try_at": False})
+            case._refresh_next_action(fields.Datetime.now())
+
+
+class CrmDunningPolicy(models.Model):
+    _inherit = "crm.dunning.policy"
+
+    def _get_armed_at(self):
+        """Return since when (naive UTC) this policy charges."""
+        self.ensure_one()
+        return self.armed_at or self.create_date
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    # === BUSINESS METHODS - AUTOMATIC CHARGES === #
+
+    def _filtered_to_charge(self, policies, now):
+        """Return the invoices that one of ``policies`` charges by itself at ``now``."""
+        chosen = self._get_charge_policies()
+        amounts = self._get_charge_amounts("due", now)
+        coming = self._filtered_charge_coming(now)
+        return coming.filtered(
+            lambda move: (
+                chosen[move] in policies
+                and amounts[move] > 0
+                and move._is_open_hour(chosen[move], now)
+                and move._is_announced(chosen[move], now)
+            )
+        )
+
+    def _filtered_charge_coming(self, now):
+        """Return the invoices with something that was charged or will be by itself.
+
+        Only what fell due, on the payer's date, since the policy was armed: arming
+        charges nobody for the past. Nor is charged, but reminded of, what has been due
+        for `CHARGED_DAYS` and more.
+        """
+        chosen = self._get_charge_policies()
+        rows = self.env["account.move.line"]._get_open_instalments(move_ids=self.ids)
+        return self.filtered(
+            lambda move: (
+                (policy := chosen[move]).state == "armed"
+                and policy.charge_mode != "none"
+                and move._is_due_since(policy._get_armed_at(), rows, now)
+            )
+        )
+
+    def _is_due_since(self, armed_at, rows, now):
+        payer, company = self.commercial_partner_id, self.company_id
+        today = payer._get_dunning_today(company, now)
+        first = max(
+            payer._get_dunning_today(company, armed_at),
+            today - timedelta(days=CHARGED_DAYS),
+        )
+        return any(row.due >= first for row in rows.get(self.id, ()))
+
+    def _is_open_hour(self, policy, now):
+        payer = self.commercial_partner_id
+        window = policy._get_window(payer._get_dunning_tz(self.company_id))
+        return window.is_open(now)
+
+    def _is_announced(self, policy, now):
+        """Return whether the customer was told as early as the policy promises."""
+        if not policy.announce_days or policy.charge_mode != "due":
+            return True
+        # What is said of an invoice is not everybody's to read.
+        told = self.env["crm.dunning.notice"].sudo()
+        today = self.commercial_partner_id._get_dunning_today(self.company_id, now)
+        return bool(
+            told.search_count(
+                [
+                    ("move_id", "=", self.id),
+                    ("kind", "=", "announcement"),
+                    ("state", "=", "sent"),
+                    ("charge_on", "<=", today),
+                ],
+                limit=1,
+            )
+        )
+
+    def _filtered_automatic(self):
+        """Override to remind of what no job will charge after all.
+
+        A provider that is switched off, a method that is locked or does not fit, or
+        what fell due before charging was switched on.
+        """
+        coming = (
+            super()._filtered_automatic()._filtered_charge_coming(fields.Datetime.now())
+        )
+        tokens = coming._get_dunning_tokens()
+        return coming.filtered(lambda move: tokens[move].provider_id.dunning_armed)
