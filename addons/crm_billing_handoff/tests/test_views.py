@@ -68,6 +68,7 @@ class TestViews(BillingHandoffCommon):
             "To Do",
             "Rehearsal",
             "Deliveries",
+            "Health",
         }
         expected["clerk"] = expected["accountant"] | {
             "Price Revisions",
