@@ -18,7 +18,7 @@ class CrmDunningPayoutLine(models.Model):
         )
         transactions = lines._find_transactions()
         for line in lines:
-            line.write(line._prepare_match(transactions.get(line)))
+            line.write(line._prepare_match(transactions[line]))
 
     def _find_transactions(self):
         """Return ``{line: transaction}``, read for all lines at once.
@@ -83,13 +83,12 @@ class CrmDunningPayoutLine(models.Model):
 
     def _prepare_match(self, transaction):
         """Return the values of a line: its payment, or what is in the way."""
-        payment = (transaction or self.env["payment.transaction"]).payment_id
+        payment = transaction.payment_id
         problem = self._find_problem(transaction, payment)
         return {
-            "transaction_id": transaction and transaction.id,
+            "transaction_id": transaction.id,
             "payment_id": not problem and self.kind != "dispute" and payment.id,
-            "partner_id": transaction
-            and transaction.partner_id.commercial_partner_id.id,
+            "partner_id": transaction.partner_id.commercial_partner_id.id,
             "is_matched": not problem,
             "problem": problem,
         }

@@ -9,8 +9,8 @@ from .stripe_common import WEBHOOK_SECRET, StripeMixin
 from .stripe_double import signature_header
 
 
-class WebhookCommon(StripeMixin, HttpCase, DunningCommon):
-    """Events sent to our route, and the job that works them off."""
+class ProviderCommon(StripeMixin, DunningCommon):
+    """A customer who pays on the portal, and jobs that look at the local Stripe."""
 
     @classmethod
     def setUpClass(cls):
@@ -18,6 +18,44 @@ class WebhookCommon(StripeMixin, HttpCase, DunningCommon):
         cls.token = cls._create_token(cls.account)
         cls.inbox = cls.env["crm.dunning.provider.event"]
         cls.secret = WEBHOOK_SECRET
+
+    def _run(self, model, method, *args):
+        """Call a job as the scheduler does: on a cursor that may commit."""
+        self.env.flush_all()
+        with self.enter_registry_test_mode(), self.registry.cursor() as cr:
+            getattr(self.env(cr=cr, user=SUPERUSER_ID)[model], method)(*args)
+        self.env.invalidate_all()
+
+    # === PAYING === #
+
+    def _subscribe(self):
+        """Let the local Stripe note from now on what our route has to hear."""
+        self.stripe.set_webhook("http://127.0.0.1:1/unused", self.secret)
+
+    def _pay_on_portal(self, invoice, method="pm_card_visa"):
+        """Let the customer pay on the page; core is told of nothing.
+
+        :return: core's transaction, still a draft, and the id of the payment
+        """
+        transaction = self.env["payment.transaction"].create(
+            {
+                "provider_id": self.provider.id,
+                "payment_method_id": self.token.payment_method_id.id,
+                "operation": "online_direct",
+                "reference": invoice.name,
+                "amount": invoice.amount_residual,
+                "currency_id": invoice.currency_id.id,
+                "partner_id": self.account.id,
+                "invoice_ids": invoice.ids,
+            }
+        )
+        intent = transaction._stripe_create_intent()
+        self.stripe.pay(intent["id"], method)
+        return transaction, intent["id"]
+
+
+class WebhookCommon(HttpCase, ProviderCommon):
+    """Events sent to our route, and the job that works them off."""
 
     # === SENDING === #
 
@@ -72,37 +110,3 @@ class WebhookCommon(StripeMixin, HttpCase, DunningCommon):
         else:
             self._run("crm.dunning.provider.event", "_cron_process_events", now)
         self.env.invalidate_all()
-
-    def _run(self, model, method, *args):
-        """Call a job as the scheduler does: on a cursor that may commit."""
-        self.env.flush_all()
-        with self.enter_registry_test_mode(), self.registry.cursor() as cr:
-            getattr(self.env(cr=cr, user=SUPERUSER_ID)[model], method)(*args)
-        self.env.invalidate_all()
-
-    # === PAYING === #
-
-    def _subscribe(self):
-        """Let the local Stripe note from now on what our route has to hear."""
-        self.stripe.set_webhook("http://127.0.0.1:1/unused", self.secret)
-
-    def _pay_on_portal(self, invoice, method="pm_card_visa"):
-        """Let the customer pay on the page; core is told of nothing.
-
-        :return: core's transaction, still a draft, and the id of the payment
-        """
-        transaction = self.env["payment.transaction"].create(
-            {
-                "provider_id": self.provider.id,
-                "payment_method_id": self.token.payment_method_id.id,
-                "operation": "online_direct",
-                "reference": invoice.name,
-                "amount": invoice.amount_residual,
-                "currency_id": invoice.currency_id.id,
-                "partner_id": self.account.id,
-                "invoice_ids": invoice.ids,
-            }
-        )
-        intent = transaction._stripe_create_intent()
-        self.stripe.pay(intent["id"], method)
-        return transaction, intent["id"]
