@@ -37,6 +37,7 @@ from . import crm_dunning_notice_send
 from . import crm_dunning_notice_screen
 from . import crm_dunning_follow_up_facts
 from . import crm_dunning_follow_up_tone
+from . import crm_dunning_follow_up_cases
 from . import crm_dunning_follow_up_apply
 from . import crm_dunning_follow_up_steps
 from . import crm_dunning_follow_up
@@ -94,4 +95,6 @@ from . import crm_dunning_attempt_refund
 from . import crm_dunning_attempt_core
 from . import crm_dunning_case_retry
 from . import crm_billing_event_charge
+from . import crm_dunning_fee
+from . import crm_dunning_fee_job
 from . import dunning_machine_fields  # last: it looks at all fields

@@ -66,7 +66,9 @@ class CrmDunningBacktest(models.Model):
     line_ids = fields.One2many("crm.dunning.backtest.line", "backtest_id")
 
     mail_count = fields.Integer(string="Mails", compute="_compute_totals")
-    account_count = fields.Integer(string="Accounts Written to")
+    account_count = fields.Integer(
+        string="Accounts Written to", compute="_compute_accounts"
+    )
     after_payment_count = fields.Integer(
         string="Mails after Payment",
         compute="_compute_totals",
@@ -126,6 +128,15 @@ class CrmDunningBacktest(models.Model):
             backtest.charge_count, backtest.amount_charged = mine.get("charge", (0, 0))
 
     @api.depends("line_ids")
+    def _compute_accounts(self):
+        rows = self._count_lines(
+            [], ["partner_id:count_distinct"], Domain("action", "=", "mail")
+        )
+        counts = {backtest: accounts for backtest, _mails, accounts in rows}
+        for backtest in self:
+            backtest.account_count = counts.get(backtest, 0)
+
+    @api.depends("line_ids")
     @api.depends_context("lang")
     def _compute_busiest(self):
         rows = self._count_lines(["date:day"], [], Domain("action", "=", "mail"))
@@ -157,7 +168,9 @@ class CrmDunningBacktest(models.Model):
                     "mails": count,
                     "accounts": accounts,
                 }
-                for one, tone, count, accounts in rows
+                for one, tone, count, accounts in sorted(
+                    rows, key=lambda row: list(names).index(row[1])
+                )
                 if one == backtest
             ]
 
@@ -286,8 +299,7 @@ class CrmDunningBacktest(models.Model):
             self.company_id, self.date_from, self.last_partner_id, chunk_size
         )
         if not payers:
-            accounts = {row[1] for row in self._count_lines(["partner_id"], [])}
-            self.write({"state": "done", "account_count": len(accounts)})
+            self.state = "done"
             return 0
         chosen = payers
         if self.scope == "followers":

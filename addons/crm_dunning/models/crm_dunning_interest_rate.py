@@ -33,7 +33,9 @@ class CrmDunningInterestRate(models.Model):
     )
     date_from = fields.Date(string="First Day", required=True)
     date_to = fields.Date(string="Last Day", required=True)
-    percent = fields.Float(digits=(6, 4), required=True, help="Percent a year.")
+    percent = fields.Float(
+        digits=(6, 4), required=True, aggregator=None, help="Percent a year."
+    )
     fixing = fields.Selection(
         [
             ("follows", "Changes with the table"),

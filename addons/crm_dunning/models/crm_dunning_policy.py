@@ -44,7 +44,9 @@ class CrmDunningPolicy(models.Model):
     description = fields.Html(translate=True)
 
     # Whom it is for; all empty is the default of the company.
-    tier_ids = fields.Many2many("crm.billing.service.tier", string="Service Tiers")
+    tier_ids = fields.Many2many(
+        "crm.billing.service.tier", string="Service Tiers", check_company=True
+    )
     category_ids = fields.Many2many("res.partner.category", string="Account Tags")
 
     step_ids = fields.One2many("crm.dunning.step", "policy_id", copy=True)
@@ -88,6 +90,9 @@ class CrmDunningPolicy(models.Model):
         [("step", "As the step says"), ("behaviour", "By the payer's behaviour")],
         default="step",
         required=True,
+        string="Tone",
+        help="By behaviour: first-ever overdue and punctual payers get the gentle "
+        "text, serial late ones the firm one. The reason is shown on the message.",
         tracking=True,
     )
     copy_salesperson = fields.Boolean()
@@ -128,12 +133,14 @@ class CrmDunningPolicy(models.Model):
         tracking=True,
     )
     max_tries = fields.Integer(
+        string="Charges at Most",
         default=8,
         help="Never more charges of one invoice than this; the limits of the card "
         "networks hold besides.",
         tracking=True,
     )
     hard_patience_days = fields.Integer(
+        string="Time for a New Method",
         help="Days that a customer has to give a new method after a hard decline, "
         "before a person takes over; 0: the same day.",
         tracking=True,

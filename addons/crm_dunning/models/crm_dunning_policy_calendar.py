@@ -16,6 +16,7 @@ POSTED_BEFORE = 30  # days between the sample invoice and its due date
 class CrmDunningPolicy(models.Model):
     _inherit = "crm.dunning.policy"
 
+    steps_summary = fields.Char(compute="_compute_steps_summary", string="Steps")
     # Never stored: they follow what is typed, also before it is saved.
     sample_amount = fields.Monetary(
         compute="_compute_sample_amount",
@@ -42,6 +43,20 @@ class CrmDunningPolicy(models.Model):
     sample_plan = fields.Json(compute="_compute_sample_plan")
 
     # === COMPUTE METHODS === #
+
+    @api.depends("step_ids.active", "step_ids.days", "step_ids.action")
+    @api.depends_context("lang")
+    def _compute_steps_summary(self):
+        """Tell the ladder in one line, for lists: “−5 Mail · +2 Mail · …”."""
+        names = dict(
+            self.env["crm.dunning.step"]
+            ._fields["action"]
+            ._description_selection(self.env)
+        )
+        for policy in self:
+            policy.steps_summary = " · ".join(
+                f"{step.offset:+d} {names[step.action]}" for step in policy._to_steps()
+            )
 
     # One method each: to compute one of them must not undo what is typed in another.
 

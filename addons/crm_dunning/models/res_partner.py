@@ -10,6 +10,7 @@ class ResPartner(models.Model):
         "crm.dunning.policy",
         string="Collections Policy",
         company_dependent=True,
+        check_company=True,
         help="Empty: the policy of its tier, of its tags, else of the company.",
     )
     dunning_hold_until = fields.Date(

@@ -21,3 +21,6 @@ from . import test_seller_news
 from . import test_event_poll
 from . import test_payout
 from . import test_expiry
+from . import test_charge
+from . import test_charge_declines
+from . import test_webhook_charges

@@ -197,6 +197,29 @@ class TestArming(RefusalCommon, DunningCommon):
         with self._assert_refused("nothing to charge", UserError):
             self._arm()
 
+    def test_one_provider_that_may_charge_is_enough(self):
+        self.dry.charge_mode = "due"
+        self._read_backtest()
+        self.env["payment.provider"].search([]).write({"state": "disabled"})
+        providers = self.env["payment.provider"].create(
+            [
+                {"name": name, "state": "test", "allow_tokenization": True}
+                for name in ("One", "Other")
+            ]
+        )
+        able = self.env["payment.provider"]
+
+        def check(provider):
+            if provider not in able:
+                raise UserError(f"{provider.name} is not ready")
+
+        with patch.object(type(providers), "_check_can_charge", check):
+            with self._assert_refused("is not ready", UserError):
+                self._arm()
+            able = providers[-1]
+            self._arm()
+        self.assertEqual(self.dry.state, "armed")
+
     # === AFTERWARDS === #
 
     def test_disarming_is_a_dry_run_again(self):

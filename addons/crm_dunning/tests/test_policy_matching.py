@@ -1,4 +1,4 @@
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import tagged
 
@@ -79,6 +79,19 @@ class TestPolicyMatching(RefusalCommon, DunningCommon):
         elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
         self.assertEqual(self._get(), own)
         self.assertNotEqual(self._get(company=elsewhere), own)
+
+    def test_a_policy_of_another_company_cannot_be_chosen(self):
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        foreign = self._create("Foreign", company_id=elsewhere.id, owner_id=False)
+        with self._assert_refused("belongs to another company", UserError):
+            self.account.dunning_policy_id = foreign
+        tier = self.env["crm.billing.service.tier"].create(
+            {"name": "Theirs", "company_id": elsewhere.id}
+        )
+        with self._assert_refused(
+            "Theirs.* belongs to another company|Elsewhere", UserError
+        ):
+            self.policy.tier_ids = tier
 
     def test_a_contact_follows_its_account(self):
         own = self._create("Own")
