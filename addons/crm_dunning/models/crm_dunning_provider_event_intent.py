@@ -18,7 +18,7 @@ class CrmDunningProviderEvent(models.Model):
         attempt = self._find_attempt(intent)
         if attempt:
             self._link(attempt.transaction_id, attempt)
-            attempt._apply(intent)
+            attempt._apply(intent, now=now)
             return self._tell_state(attempt)
         transaction = self._find_transaction(intent)
         if not transaction:

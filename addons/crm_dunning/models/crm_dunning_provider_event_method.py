@@ -57,9 +57,13 @@ class CrmDunningProviderEvent(models.Model):
             lambda case: (
                 case.decline_class == "new_method"
                 and case.state in ("automatic", "retrying")
+                and case.policy_id.state == "armed"
+                and case.policy_id.charge_mode != "none"
             )
         )
-        cases.write({"next_try_at": now})
+        if cases:
+            cases.write({"next_try_at": now, "state": "retrying"})
+            self.env["crm.dunning.attempt"]._trigger_job("charge", now)
 
     def _get_cases(self, tokens):
         """Return the open cases of which a charge with these tokens failed."""

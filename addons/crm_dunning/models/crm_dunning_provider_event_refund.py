@@ -6,12 +6,12 @@ from odoo import models
 
 from odoo.addons.payment_stripe.controllers.main import StripeController
 
+from .crm_dunning_attempt import LIVE_STATES
 from .crm_dunning_provider_event import to_datetime
 from .crm_dunning_provider_event_run import NotYet
 
 # A refund that somebody makes in Odoo is known at Stripe before it is committed here.
 SETTLING = timedelta(seconds=90)
-LIVE_STATES = ("sending", "verifying", "processing")
 
 
 class CrmDunningProviderEvent(models.Model):
@@ -39,12 +39,28 @@ class CrmDunningProviderEvent(models.Model):
             return False
         source.lock_for_update()
         self._link(source, attempt)
+        own = self._find_own_refund(refund)
+        if own and own.state in LIVE_STATES:
+            own._apply_refund(refund, now)
+            return self._tell_state(own)
         child = self._find_refund(source, refund)
         if child:
             return self._update_refund(child, refund)
         if self._is_being_made(source, refund, now):
             raise NotYet
         return self._note_foreign_refund(source, refund)
+
+    def _find_own_refund(self, refund):
+        """Return our request for this refund, by the key that it carries."""
+        keys = [key for key in (refund.get("metadata") or {}).values() if key]
+        return self.env["crm.dunning.attempt"].search(
+            [
+                ("provider_id", "=", self.provider_id.id),
+                ("kind", "=", "refund"),
+                ("key", "in", keys),
+            ],
+            limit=1,
+        )
 
     def _find_refund(self, source, refund):
         return source.child_transaction_ids.filtered(
@@ -57,13 +73,10 @@ class CrmDunningProviderEvent(models.Model):
         """Return whether our own refund may not have heard its answer yet."""
         is_young = to_datetime(refund["created"]) > now - SETTLING
         return is_young or bool(
-            self.env["crm.dunning.attempt"].search_count(
-                [
-                    ("kind", "=", "refund"),
-                    ("state", "in", LIVE_STATES),
-                    ("transaction_id", "in", source.child_transaction_ids.ids),
-                ],
-                limit=1,
+            source.child_transaction_ids.dunning_attempt_ids.filtered(
+                lambda attempt: (
+                    attempt.kind == "refund" and attempt.state in LIVE_STATES
+                )
             )
         )
 

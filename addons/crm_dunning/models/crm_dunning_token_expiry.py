@@ -7,6 +7,7 @@ import stripe
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 from ..dunning_rules.expiry import NOTICES, get_notice
 
@@ -62,11 +63,12 @@ class PaymentToken(models.Model):
 
     def _get_expiring_domain(self, now):
         today = now.date()
-        return [
+        return self._get_chargeable_domain(today - timedelta(days=1)) & Domain(
             # A day on either side: the local date of the payer decides.
-            ("expires_on", ">=", today - timedelta(days=NOTICES[0])),
-            ("expires_on", "<=", today + timedelta(days=NOTICES[0] + 1)),
-        ]
+            "expires_on",
+            "<=",
+            today + timedelta(days=NOTICES[0] + 1),
+        )
 
     def _check_card(self, now):
         """Ask the provider for one card; what fails is asked another night."""
@@ -90,42 +92,24 @@ class PaymentToken(models.Model):
     def _warn_of_expiry(self, now):
         """Tell the customer, once 30 and once 7 days before, if a charge comes later.
 
-        A replaced card ends it: an older token of the same payer is not charged.
+        :param now: instant, naive UTC
         """
         self.ensure_one()
         payer = self.partner_id.commercial_partner_id
         company = self.company_id
         policy = payer._get_dunning_policies(company)[payer.id]
-        if not self._is_charged_by(policy) or self._is_replaced(payer):
+        if policy.state != "armed" or policy.charge_mode == "none":
             return
         notices = self.env["crm.dunning.notice"]
-        today = payer._get_dunning_today(company, now)
         notice = get_notice(
             self.exp_month,
             self.exp_year,
             self._get_charge_after_expiry(payer, policy),
-            today,
+            payer._get_dunning_today(company, now),
             notices._get_expiry_notices(self),
         )
         if notice:
             notices._send_expiry(self, payer, policy, notice, now)
-
-    def _is_charged_by(self, policy):
-        return policy.state == "armed" and policy.charge_mode != "none"
-
-    def _is_replaced(self, payer):
-        """Return whether a later method of the payer outlives this one."""
-        others = self.search(
-            [
-                ("partner_id", "child_of", payer.id),
-                ("provider_id", "=", self.provider_id.id),
-                ("id", ">", self.id),
-            ]
-        )
-        return any(
-            not other.expires_on or other.expires_on > self.expires_on
-            for other in others
-        )
 
     def _get_charge_after_expiry(self, payer, policy):
         """Return the local date of the first known charge after the card's last day."""
@@ -134,7 +118,29 @@ class PaymentToken(models.Model):
         )
         return min((day for day in dates if day > self.expires_on), default=None)
 
+    def _is_charged(self, payer, named):
+        """Return whether this method will be charged after its last day.
+
+        The one that is named, whatever else was saved. Where none is named, a method of
+        the payer that outlives this one has replaced it.
+
+        :param named: method that the agreements or the account name, if any
+        """
+        if named:
+            return named == self
+        others = self.search(
+            self._get_chargeable_domain(self.expires_on)
+            & Domain("partner_id", "child_of", payer.id)
+            & Domain("company_id", "=", self.company_id.id)
+            & Domain("id", "!=", self.id)
+        )
+        return not any(
+            not other.expires_on or other.expires_on > self.expires_on
+            for other in others
+        )
+
     def _get_invoice_charges(self, payer):
+        """Return the due dates of open instalments that this method will pay."""
         lines = self.env["account.move.line"].search(
             [
                 ("partner_id", "child_of", payer.id),
@@ -146,7 +152,14 @@ class PaymentToken(models.Model):
                 ("date_maturity", ">", self.expires_on),
             ]
         )
-        return lines.mapped("date_maturity")
+        named = payer.with_company(self.company_id).dunning_token_id
+        return [
+            line.date_maturity
+            for line in lines
+            if self._is_charged(
+                payer, line.move_id.agreement_ids.dunning_token_id or named
+            )
+        ]
 
     def _get_agreement_charges(self, payer, policy):
         """Return when the coming invoices of the payer's agreements are charged."""
@@ -158,36 +171,43 @@ class PaymentToken(models.Model):
                 ("next_invoice_date", "!=", False),
             ]
         )
-        until = self.expires_on + timedelta(days=AHEAD_DAYS)
+        named = payer.with_company(self.company_id).dunning_token_id
         found = []
         for agreement in agreements:
-            try:
-                papers = agreement.preview_invoices(until)
-            except UserError:
-                # It says itself what is in the way; its next date is known all the same
-                papers = [{"type": "out_invoice", "date": agreement.next_invoice_date}]
-            found += [
-                agreement._get_dunning_charge_date(paper["date"], policy)
-                for paper in papers
-                if paper["type"] == "out_invoice"
-            ]
+            if self._is_charged(payer, agreement.dunning_token_id or named):
+                found += agreement._get_dunning_charge_dates(
+                    self.expires_on + timedelta(days=AHEAD_DAYS), policy
+                )
         return found
 
 
 class CrmBillingAgreement(models.Model):
     _inherit = "crm.billing.agreement"
 
-    def _get_dunning_charge_date(self, invoice_date, policy):
-        """Return when an invoice of ``invoice_date`` is charged at the latest."""
-        invoice_date = fields.Date.to_date(invoice_date)
+    def _get_dunning_charge_dates(self, until, policy):
+        """Return when the invoices up to ``until`` are charged, each at the latest.
+
+        :param until: local date of billing, included
+        """
+        self.ensure_one()
+        try:
+            papers = self.preview_invoices(until)
+        except UserError:
+            # It says itself what is in the way of billing; its next date is known.
+            papers = [{"type": "out_invoice", "date": self.next_invoice_date}]
+        dates = [
+            fields.Date.to_date(paper["date"])
+            for paper in papers
+            if paper["type"] == "out_invoice"
+        ]
         if policy.charge_mode == "posting":
-            return invoice_date
+            return dates
         payer = self.payer_id.with_company(self.company_id)
-        terms = self.payment_term_id or payer.property_payment_term_id
-        return max(
-            (line._get_due_date(invoice_date) for line in terms.line_ids),
-            default=invoice_date,
-        )
+        lines = (self.payment_term_id or payer.property_payment_term_id).line_ids
+        return [
+            max((line._get_due_date(day) for line in lines), default=day)
+            for day in dates
+        ]
 
 
 class CrmDunningNotice(models.Model):
@@ -207,13 +227,11 @@ class CrmDunningNotice(models.Model):
 
     # === BUSINESS METHODS - EXPIRY === #
 
-    def _get_template(self):
+    def _get_template_key(self):
         """Override to take the text for cards that expire."""
         if self.kind == "expiry":
-            return self._get_shipped_template(
-                "crm_dunning.mail_template_dunning_card_expiry"
-            )
-        return super()._get_template()
+            return "crm_dunning.mail_template_dunning_card_expiry"
+        return super()._get_template_key()
 
     @api.model
     def _get_expiry_notices(self, token):
