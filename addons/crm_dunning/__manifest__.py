@@ -14,6 +14,7 @@
         "security/crm_dunning_provider_security.xml",
         "data/ir_cron_provider_data.xml",
         "data/ir_cron_charge_data.xml",
+        "data/ir_cron_canary_data.xml",
         "data/mail_template_card_expiry_data.xml",
         "security/crm_dunning_policy_security.xml",
         "data/mail_activity_type_policy_data.xml",
