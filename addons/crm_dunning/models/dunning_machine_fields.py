@@ -9,7 +9,6 @@ MOVE_FIELDS = (
     "dunning_outcome",
     "dunning_case_ids",
     "dunning_attempt_ids",
-    "dunning_fee_ids",
     "is_dunning_fee",
 )
 AGREEMENT_FIELDS = ("dunning_hold_at",)

@@ -24,3 +24,6 @@ from . import test_expiry
 from . import test_charge
 from . import test_charge_declines
 from . import test_webhook_charges
+from . import test_watch_collections
+from . import test_fees
+from . import test_dunning_access
