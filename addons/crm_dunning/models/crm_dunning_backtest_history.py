@@ -1,67 +1,15 @@
 """What a company's receivables were on each day of the past, read in few queries."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from odoo import models
 from odoo.tools import SQL
 
-# What was matched later than this after the payment is an import or a clean-up: then
-# the day of the payment counts.
-LATE_MATCH_DAYS = 31
+from ..dunning_rules.backtest import PastLine, known_since
+
 BLOCKED_BY_STATE = {"dispute": "disputed", "promise": "promised", "hold": "held"}
-
-
-@dataclass
-class PastLine:
-    """One receivable line, an instalment (positive) or a credit (negative).
-
-    :param known: local date from which the books knew of it
-    :param matches: ``(day it was matched, day of the money, amount)`` in the currency
-        of the line; the amount is positive and lowers what is open
-    """
-
-    line_id: int
-    move_id: int
-    partner_id: int
-    currency_id: int
-    due: date
-    known: date
-    amount: Decimal
-    rate: Decimal
-    blocked: str | None = None
-    blocked_from: date | None = None
-    blocked_until: date | None = None
-    matches: list = field(default_factory=list)
-
-    @property
-    def seen_days(self):
-        """The days on which something was matched with the line."""
-        return {seen for seen, _paid, _amount in self.matches}
-
-    @property
-    def last_paid(self):
-        """The day of the last money; only asked of what is paid."""
-        return max(paid for _seen, paid, _amount in self.matches)
-
-    def get_open(self, day):
-        """Return what the books showed as open at the end of ``day``, 0 or more."""
-        done = sum((amount for seen, _paid, amount in self.matches if seen <= day), 0)
-        return max(abs(self.amount) - done, Decimal(0))
-
-    def is_paid(self, day):
-        """Return whether all the money had come by ``day``, matched or not."""
-        done = sum((amount for _seen, paid, amount in self.matches if paid <= day), 0)
-        return done >= abs(self.amount)
-
-    def get_block(self, day):
-        """Return why nobody was reminded of it on ``day``, None if nothing was."""
-        since, until = self.blocked_from, self.blocked_until
-        if self.blocked and (not since or since <= day) and (not until or day < until):
-            return self.blocked
-        return None
 
 
 class CrmDunningBacktest(models.Model):
@@ -181,7 +129,7 @@ class CrmDunningBacktest(models.Model):
             partner_id=partner_id,
             currency_id=currency_id,
             due=due,
-            known=self._get_seen(invoice_date, created),
+            known=known_since(invoice_date, created),
             amount=amount,
             rate=balance / amount,
             blocked=next((name for name, is_so in reasons.items() if is_so), None),
@@ -205,15 +153,10 @@ class CrmDunningBacktest(models.Model):
             )
         )
         for debit_id, credit_id, paid, created, debit, credit in rows:
-            seen = self._get_seen(paid, created)
+            seen = known_since(paid, created)
             for line_id, amount in ((debit_id, debit), (credit_id, credit)):
                 if line := lines.get(line_id):
                     line.matches.append((seen, paid, Decimal(str(amount))))
-
-    def _get_seen(self, day, created):
-        """Return from which day the books knew of what is dated ``day``."""
-        is_late = created > day + timedelta(days=LATE_MATCH_DAYS)
-        return day if is_late else max(day, created)
 
     def _get_tz(self):
         return self.company_id.billing_tz or "UTC"
