@@ -89,7 +89,10 @@ class CrmDunningPolicy(models.Model):
 
     def _get_wave_activity(self, company):
         summary = self._get_wave_summary(company)
-        return self.activity_ids.filtered(lambda one: one.summary == summary)
+        # The run looks at archived records, too; a task that is done is one of them.
+        return self.activity_ids.filtered(
+            lambda one: one.active and one.summary == summary
+        )
 
     def _get_wave_summary(self, company):
         return self.env._("Reminders of %(company)s wait", company=company.name)
