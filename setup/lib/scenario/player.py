@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from unittest.mock import patch
 
-from . import ingest, milestones, rate, retention, starts, timeline
+from . import dunning, ingest, milestones, rate, retention, starts, timeline
 from .clock import naive
 from .stage import Stage, build
 
@@ -21,6 +21,7 @@ OPERATIONS = {
     "ingest": ingest.play,
     "milestones": milestones.play,
     "retention": retention.play,
+    "dunning": dunning.play,
 }
 _logger = logging.getLogger(__name__)
 

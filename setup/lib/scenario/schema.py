@@ -1,6 +1,7 @@
 """Which keys a scenario may hold, so that a misspelt one is not silently ignored."""
 
 INTERVAL = {"unit", "count"}
+EACH = "each"  # an object whose keys are names, such as currencies
 TERMS = {
     "start": None,
     "anchor": None,
@@ -80,6 +81,15 @@ MILESTONES = {
     "already_invoiced": None,
 }
 RETENTION = {"net", "tax_rate", "retention_rate", "retention_base"}
+DUNNING = {
+    "policy": [{"offset", "action"}],
+    "instalments": [{"id", "due", "amount", "currency"}],
+    "runs": [{"date", "bank_data_age_days"}],
+    "payments": [{"instalment", "date", "amount", "state", "until"}],
+    "thresholds": EACH,
+    "bank_data_limit_days": None,
+    "timezone": None,
+}
 
 SCENARIO = {
     "id",
@@ -97,6 +107,7 @@ OPERATIONS = {
     "ingest": INGEST,
     "milestones": MILESTONES,
     "retention": RETENTION,
+    "dunning": DUNNING,
 }
 
 
@@ -104,9 +115,12 @@ def find_problems(value, shape, path="inputs"):
     """Yield what is wrong with ``value``, each with the place where it stands.
 
     :param shape: allowed keys as a set or ``{key: shape}``, ``[shape]`` for a list,
-        ``EVENTS`` for one of several kinds of object, None for a plain value
+        ``EVENTS`` for one of several kinds of object, ``EACH`` for an object with any
+        names as keys, None for a plain value
     """
-    if shape is None:
+    if shape is EACH:
+        yield from _find_name_problems(value, path)
+    elif shape is None:
         if isinstance(value, dict | list):
             yield f"{path} is one value, not a list or an object"
     elif isinstance(shape, list):
@@ -119,6 +133,15 @@ def find_problems(value, shape, path="inputs"):
         yield f"{path} is an object with keys"
     elif value is not None:
         yield from _find_key_problems(value, shape, path)
+
+
+def _find_name_problems(value, path):
+    if not isinstance(value, dict):
+        yield f"{path} is an object with names as keys"
+        return
+    for name, item in value.items():
+        if name != "note":
+            yield from find_problems(item, None, f"{path}.{name}")
 
 
 def _find_key_problems(value, shape, path):
