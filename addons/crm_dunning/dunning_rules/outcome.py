@@ -155,7 +155,8 @@ def _get_decline(pi, failure, charge):
 
     return Decline(
         code=first(failure.get("code"), charge.get("failure_code")),
-        decline_code=first(failure.get("decline_code")),
+        # A debit that came back tells its reason in the charge only.
+        decline_code=first(failure.get("decline_code"), charge.get("failure_code")),
         advice_code=first(failure.get("advice_code"), outcome.get("advice_code")),
         network_advice_code=first(
             failure.get("network_advice_code"), outcome.get("network_advice_code")
