@@ -42,6 +42,7 @@
         "views/crm_dunning_provider_event_views.xml",
         "views/crm_dunning_payout_views.xml",
         "views/payment_provider_events_views.xml",
+        "views/account_move_dispute_views.xml",
         "views/crm_dunning_menus.xml",
         "views/crm_dunning_case_menus.xml",
         "views/crm_dunning_fee_views.xml",

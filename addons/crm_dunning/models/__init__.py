@@ -98,5 +98,6 @@ from . import crm_billing_event_charge
 from . import crm_dunning_fee
 from . import crm_dunning_fee_job
 from . import crm_dunning_watch
+from . import crm_dunning_watch_secret
 from . import crm_dunning_canary
 from . import dunning_machine_fields  # last: it looks at all fields

@@ -27,3 +27,10 @@ from . import test_webhook_charges
 from . import test_watch_collections
 from . import test_fees
 from . import test_dunning_access
+from . import test_charge_unknown
+from . import test_charge_doors
+from . import test_charge_arming
+from . import test_charge_retry
+from . import test_charge_refund
+from . import test_charge_other_provider
+from . import test_charge_secrets
