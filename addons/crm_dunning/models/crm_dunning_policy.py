@@ -150,9 +150,7 @@ class CrmDunningPolicy(models.Model):
     owner_id = fields.Many2one(
         "res.users", check_company=True, string="Case Owner", tracking=True
     )
-    deputy_id = fields.Many2one(
-        "res.users", check_company=True, string="Deputy", tracking=True
-    )
+    deputy_id = fields.Many2one("res.users", check_company=True, tracking=True)
     deadline_days = fields.Integer(
         default=3,
         help="Days that the owner has to act on a case.",

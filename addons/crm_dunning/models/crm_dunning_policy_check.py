@@ -2,6 +2,7 @@
 
 from odoo import api, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 
 from ..dunning_rules.caps import HARD
 from .crm_dunning_step import TOGETHER
@@ -181,7 +182,7 @@ class CrmDunningPolicy(models.Model):
     def _get_users_of(self):
         """Return the names of companies and accounts that chose this policy."""
         self.ensure_one()
-        companies = self.env["res.company"].sudo().search([])
+        companies = self.env["res.company"].sudo().search(Domain.TRUE)
         names = companies.filtered(lambda one: one.dunning_policy_id == self)
         names = names.mapped("name")
         for company in companies:

@@ -34,3 +34,4 @@ from . import test_charge_retry
 from . import test_charge_refund
 from . import test_charge_other_provider
 from . import test_charge_secrets
+from . import test_case_screens

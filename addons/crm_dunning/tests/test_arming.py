@@ -5,7 +5,8 @@ from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
-from odoo.tests import tagged
+from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests.common import JsonRpcException
 from odoo.tools import SQL
 
 from odoo.addons.base.models import res_users as base_users
@@ -211,10 +212,10 @@ class TestArming(RefusalCommon, DunningCommon):
 
         def check(provider):
             if provider not in able:
-                raise UserError(f"{provider.name} is not ready")
+                raise UserError(self.env._("It is not ready"))
 
         with patch.object(type(providers), "_check_can_charge", check):
-            with self._assert_refused("is not ready", UserError):
+            with self._assert_refused("It is not ready", UserError):
                 self._arm()
             able = providers[-1]
             self._arm()
@@ -269,3 +270,48 @@ class TestArming(RefusalCommon, DunningCommon):
         fresh = self.env["crm.dunning.policy"].with_user(self.manager)
         fresh = fresh.create({"name": "Fresh"})
         self.assertEqual(fresh.state, "dry_run")
+
+
+@tagged("post_install", "-at_install")
+class TestArmingInTheBrowser(HttpCase):
+    """The password is asked for between the button and the arming."""
+
+    def test_the_button_asks_for_the_password_first(self):
+        user = new_test_user(
+            self.env,
+            "arming_manager",
+            groups="crm_billing_handoff.group_billing_manager",
+            email="arming@example.com",
+        )
+        self.env.company.billing_responsible_id = user
+        policy = self.env.ref("crm_dunning.policy_default").copy(
+            {"company_id": self.env.company.id}
+        )
+        as_user = policy.with_user(user)
+        backtest = self.env["crm.dunning.backtest"].browse(
+            as_user.action_backtest()["res_id"]
+        )
+        backtest.with_user(user).action_read()
+        self.authenticate("arming_manager", "arming_manager")
+
+        def call(model, ids, method, **context):
+            return self.make_jsonrpc_request(
+                f"/web/dataset/call_button/{model}/{method}",
+                {
+                    "model": model,
+                    "method": method,
+                    "args": [ids],
+                    "kwargs": {"context": context},
+                },
+            )
+
+        action = call("crm.dunning.policy", policy.ids, "action_arm")
+        self.assertEqual(action["res_model"], "res.users.identitycheck")
+        self.assertEqual(policy.state, "dry_run")
+        wizard = [action["res_id"]]
+        with self.assertRaises(JsonRpcException):
+            call("res.users.identitycheck", wizard, "run_check", password="wrong")
+        self.assertEqual(policy.state, "dry_run")
+        call("res.users.identitycheck", wizard, "run_check", password="arming_manager")
+        policy.invalidate_recordset()
+        self.assertRecordValues(policy, [{"state": "armed", "armed_uid": user.id}])

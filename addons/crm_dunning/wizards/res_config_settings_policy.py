@@ -7,3 +7,6 @@ class ResConfigSettings(models.TransientModel):
     dunning_policy_id = fields.Many2one(
         related="company_id.dunning_policy_id", readonly=False
     )
+    dunning_apply_credits = fields.Boolean(
+        related="company_id.dunning_apply_credits", readonly=False
+    )
