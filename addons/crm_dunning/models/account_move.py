@@ -65,7 +65,8 @@ class AccountMove(models.Model):
         for move in self:
             before = move.dunning_outcome
             move.dunning_outcome = move._get_dunning_outcome()
-            if isinstance(move.id, int) and "open" in (before, move.dunning_outcome):
+            # What is posted for the first time has no case and is no news.
+            if before and "open" in (before, move.dunning_outcome):
                 changed[move.id] = before
         if changed:
             self._collect_outcomes(changed)

@@ -9,7 +9,6 @@ from odoo import api, fields, models
 from odoo.tools import SQL, babel_locale_parse, format_datetime
 
 from ..dunning_rules.habits import CaseFacts, PaidInvoice, get_habits, suggest
-from .crm_dunning_attempt import LIVE_STATES
 
 HABIT_DAYS = 730  # what was paid longer ago says little
 
@@ -99,25 +98,23 @@ class CrmDunningCase(models.Model):
             case.ap_contact_id = contact
             case.ap_phone, case.ap_email = contact.phone, contact.email
 
-    @api.depends("state", "next_try_at", "attempt_ids.state")
+    @api.depends("state", "next_try_at", "collector", "collector_until")
+    @api.depends_context("lang", "tz")
     def _compute_charger_note(self):
         """Say who may take money for the invoice now: one at a time (idea 8)."""
         _ = self.env._
         for case in self:
-            sudo = case.sudo()
-            live = sudo.attempt_ids.filtered(lambda one: one.state in LIVE_STATES)
-            paying = sudo.move_id.transaction_ids.filtered(
-                lambda tx: tx.state in ("pending", "authorized")
-            )
             if case.state == "closed":
                 case.charger_note = _("Nobody: the case is closed")
-            elif live:
-                case.charger_note = _(
-                    "Nobody else: our charge of %(time)s is under way",
-                    time=format_datetime(self.env, live[:1].create_date),
-                )
-            elif paying:
-                case.charger_note = _("Nobody else: the customer is paying online")
+            elif case.collector:
+                labels = case._fields["collector"]._description_selection(self.env)
+                case.charger_note = dict(labels)[case.collector]
+                if case.collector_until:
+                    case.charger_note = _(
+                        "%(who)s, until %(time)s",
+                        who=case.charger_note,
+                        time=format_datetime(self.env, case.collector_until),
+                    )
             elif case.state in ("promise", "hold", "dispute"):
                 case.charger_note = _("Nobody: everything waits")
             elif case.state == "person":
