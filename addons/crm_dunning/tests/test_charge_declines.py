@@ -1,11 +1,12 @@
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
+from odoo.fields import Datetime
 from odoo.tests import tagged
 
 from ..dunning_rules import caps, declines
 from .charge_common import ChargeCommon
 
-INSUFFICIENT = "pm_card_visa_chargeDeclinedInsufficientFunds"
+at = Datetime.to_datetime
 
 
 @tagged("post_install", "-at_install")
@@ -68,11 +69,11 @@ class TestDeclines(ChargeCommon):
 
     def test_tries_follow_on_days_1_3_5_7_then_a_person(self):
         """Soft decline on 3 November: 4, 6, 8, 10 November, then the person."""
-        first = datetime(2026, 11, 3, 9, 0)
+        first = at("2026-11-03 09:00:00")
         self._decline("insufficient_funds")
         invoice = self._create_invoice(due=first.date())
-        self.policy.armed_at = datetime(2026, 10, 1)
-        moment, days = first, []
+        self.policy.armed_at = at("2026-10-01 00:00:00")
+        moment = first
         while moment < first + timedelta(days=9):
             self._run_charges(moment)
             moment += timedelta(hours=6)
@@ -114,8 +115,8 @@ class TestDeclines(ChargeCommon):
         self.assertPaid(invoice)
 
     def test_an_unknown_code_gets_two_tries(self):
-        self.policy.armed_at = datetime(2026, 10, 1)
-        first = datetime(2026, 11, 3, 9, 0)
+        self.policy.armed_at = at("2026-10-01 00:00:00")
+        first = at("2026-11-03 09:00:00")
         self._decline("something_new")
         invoice = self._create_invoice(due=first.date())
         for day in range(10):
@@ -202,9 +203,9 @@ class TestDeclines(ChargeCommon):
     def test_no_card_is_charged_more_than_the_networks_allow(self):
         """15 tries of one card in 30 days, whatever the policy, over all invoices."""
         self.policy.write({"retry_days": "1, 2, 3, 4, 5, 6, 7", "max_tries": 8})
-        self.policy.armed_at = datetime(2026, 9, 1)
+        self.policy.armed_at = at("2026-09-01 00:00:00")
         self._decline("insufficient_funds")
-        first = datetime(2026, 10, 5, 9, 0)
+        first = at("2026-10-05 09:00:00")
         for shift in range(4):
             self._create_invoice(due=first.date() + timedelta(days=shift))
         for day in range(30):
