@@ -41,9 +41,6 @@ class AccountMove(models.Model):
     dunning_evidence_due_at = fields.Datetime(
         string="Answer Dispute Until", readonly=True, copy=False
     )
-    dunning_attempt_ids = fields.One2many(
-        "crm.dunning.attempt", "move_id", string="Payment Attempts", readonly=True
-    )
 
     def _get_machine_fields(self):
         """Override to leave what the provider says to the flow."""
@@ -67,3 +64,36 @@ class AccountMove(models.Model):
                     "dunning_evidence_due_at": min(due, default=False),
                 }
             )
+
+    # === ACTION METHODS === #
+
+    def action_view_dunning_attempts(self):
+        """Show the charges of the invoice, with the reader's own rights."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_dunning.crm_dunning_attempt_action"
+        )
+        return {**action, "domain": [("move_id", "=", self.id)], "context": {}}
+
+    def action_view_dunning_disputes(self):
+        """Show the disputed payments of the invoice."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_dunning.crm_dunning_dispute_action"
+        )
+        domain = [("move_ids", "in", self.ids)]
+        return {**action, "domain": domain, "context": {}}
+
+
+class CrmDunningCase(models.Model):
+    _inherit = "crm.dunning.case"
+
+    payment_dispute_state = fields.Selection(
+        related="move_id.dunning_dispute_state", string="Payment Dispute"
+    )
+    payment_dispute_amount = fields.Monetary(
+        related="move_id.dunning_dispute_amount", string="Disputed Amount"
+    )
+    evidence_due_at = fields.Datetime(
+        related="move_id.dunning_evidence_due_at", string="Answer Dispute Until"
+    )

@@ -5,6 +5,15 @@ from odoo import fields, models
 from .crm_dunning_dispute import ENDED, STATUSES, to_major
 from .crm_dunning_provider_event import to_datetime
 
+# After which reasons of a dispute the method is never charged again, and as what class
+# of decline that counts.
+DEAD_METHODS = {
+    "fraudulent": "fraud",
+    "subscription_canceled": "revoked",
+    "debit_not_authorized": "sepa_dead",
+    "incorrect_account_details": "sepa_dead",
+}
+
 
 class CrmDunningProviderEvent(models.Model):
     _inherit = "crm.dunning.provider.event"
@@ -32,6 +41,8 @@ class CrmDunningProviderEvent(models.Model):
         else:
             row = row.create(values)
         row.move_ids._refresh_dispute()
+        if not before:
+            self._lock_method(row, now)
         if row.status != before:
             self._follow_dispute(row, is_new=not before)
         return f"{row.dispute_ref}: {self._get_label(row, 'status')}"
@@ -105,6 +116,12 @@ class CrmDunningProviderEvent(models.Model):
             for case in open_cases:
                 case._message_log(body=note)
 
+    def _lock_method(self, row, now):
+        """Never charge again what its owner says was never theirs, or was withdrawn."""
+        token = (row.attempt_id.token_id or row.transaction_id.token_id).sudo()
+        if token and row.reason in DEAD_METHODS:
+            token._block(DEAD_METHODS[row.reason], now)
+
     def _describe_dispute(self, row):
         amount = row.currency_id.format(row.amount)
         if row.status == "won":
@@ -149,5 +166,8 @@ class CrmDunningProviderEvent(models.Model):
         )
         for move in transaction.invoice_ids:
             move._message_log(body=note)
+        token = (attempt.token_id or transaction.token_id).sudo()
+        if token:
+            token._block("fraud", now)
         self._hand_over(transaction.invoice_ids, "fraud", note)
         return note

@@ -1,4 +1,5 @@
 from odoo import fields
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from .charge_common import ChargeCommon
@@ -98,6 +99,34 @@ class TestWebhookCharges(ChargeCommon):
         case = self._get_case(self.move)
         self.assertEqual((case.state, case.reason), ("person", "chargeback"))
         self.assertFalse(case.next_try_at)
+
+    def test_method_of_a_fraud_dispute_is_never_charged_again(self):
+        self._run_charges()
+        attempt = self._get_attempts(self.move)
+        self.stripe.open_dispute(attempt.payment_intent, "fraudulent")
+        self._hear()
+        self.assertEqual(self.token.dunning_blocked_class, "fraud")
+        other = self._create_invoice(amount=10.0, due=self.today)
+        self._run_charges()
+        self.assertFalse(self._get_attempts(other))
+
+    def test_method_of_a_dispute_about_goods_is_charged_on(self):
+        self._run_charges()
+        attempt = self._get_attempts(self.move)
+        self.stripe.open_dispute(attempt.payment_intent, "product_not_received")
+        self._hear()
+        self.assertFalse(self.token.dunning_blocked_class)
+
+    def test_part_of_a_disputed_invoice_is_not_charged_by_hand(self):
+        self._run_charges()
+        attempt = self._get_attempts(self.move)
+        self.stripe.open_dispute(attempt.payment_intent, "product_not_received")
+        self._hear()
+        self.move.line_ids.remove_move_reconcile()
+        self.assertEqual(self.move.amount_residual, 80.0)
+        with self.assertRaises(UserError):
+            self._get_case(self.move).with_user(self.clerk).action_retry()
+        self.assertEqual(self._count_charges(), 1)
 
     def test_own_refund_is_not_noted_again(self):
         self._run_charges()
