@@ -216,7 +216,7 @@ class Walk:
         )
 
     def _get_situation(self, day):
-        debts = [line for line in self.debts if line.known <= day]
+        debts = [one for one in self.debts if one.known <= day and one.get_open(day)]
         return Situation(
             today=day,
             currency="",

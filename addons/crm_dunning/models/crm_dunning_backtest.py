@@ -1,3 +1,5 @@
+import time
+
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
@@ -8,8 +10,8 @@ from odoo.tools import format_date
 from .crm_dunning_policy_arm import PARTS, TERMS
 
 CHUNK_SIZE = 100
-# A ledger of at most this many payers is replayed while the user waits.
-AT_ONCE = 300
+# So long the user waits; the job goes on with a larger ledger.
+SECONDS_AT_ONCE = 15
 MONTHS = 12
 KEEP_DAYS = 400
 
@@ -262,11 +264,11 @@ class CrmDunningBacktest(models.Model):
                 "payer_total": len(followers or payers),
             }
         )
-        if backtest.payer_total <= AT_ONCE:
-            while backtest._replay_chunk(CHUNK_SIZE):
-                pass
-        else:
-            self.env.ref("crm_dunning.ir_cron_backtest")._trigger()
+        deadline = time.monotonic() + SECONDS_AT_ONCE
+        while backtest._replay_chunk(CHUNK_SIZE):
+            if time.monotonic() > deadline:
+                self.env.ref("crm_dunning.ir_cron_backtest")._trigger()
+                break
         return backtest
 
     @api.model

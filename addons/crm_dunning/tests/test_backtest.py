@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
@@ -7,6 +8,7 @@ from odoo.tools import SQL
 
 from odoo.addons.crm_billing_handoff.tests.refusal_common import RefusalCommon
 
+from ..models import crm_dunning_backtest
 from .common import DunningCommon
 
 
@@ -278,20 +280,19 @@ class TestBacktest(RefusalCommon, DunningCommon):
         for account in accounts:
             self._create_past("2026-02-10", account=account)
         at_once = self._run()
-        backtests = self.env["crm.dunning.backtest"]
-        later = backtests.create(
-            {
-                **at_once.copy_data()[0],
-                "state": "running",
-                "last_partner_id": 0,
-                "payer_done": 0,
-                "line_ids": [],
-            }
+        self.assertEqual((at_once.state, at_once.payer_total), ("done", 5))
+        with (
+            patch.object(crm_dunning_backtest, "SECONDS_AT_ONCE", -1),
+            patch.object(crm_dunning_backtest, "CHUNK_SIZE", 2),
+        ):
+            later = self._run()
+        self.assertEqual((later.state, later.progress), ("running", 40))
+        job = self.env.ref("crm_dunning.ir_cron_backtest")
+        self.assertTrue(
+            self.env["ir.cron.trigger"].search_count([("cron_id", "=", job.id)])
         )
-        self.assertEqual(later._replay_chunk(2), 2)
-        self.assertEqual(later.progress, 40)
         with self.enter_registry_test_mode():
-            self.env.ref("crm_dunning.ir_cron_backtest").method_direct_trigger()
+            job.method_direct_trigger()
         self.assertEqual((later.state, later.progress), ("done", 100))
 
         def get_all(backtest):
