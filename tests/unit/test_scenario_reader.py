@@ -118,6 +118,34 @@ def test_a_note_is_a_comment_wherever_it_stands(path):
     assert reader.check(changed(*path)) is None
 
 
+DUNNING = {
+    "id": "limits",
+    "operation": "dunning",
+    "inputs": {
+        "policy": [{"offset": 2, "action": "mail"}],
+        "instalments": [{"id": "A", "due": "2027-02-10", "amount": "100"}],
+        "runs": [{"date": "2027-02-12", "note": "a comment"}],
+        "thresholds": {"EUR": "50", "USD": "60", "note": "a comment"},
+    },
+}
+
+
+def test_names_such_as_currencies_are_free_as_keys():
+    assert reader.check(DUNNING) is None
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "named"),
+    [
+        ("50", "inputs.thresholds is an object with names as keys"),
+        ({"EUR": ["50"]}, "inputs.thresholds.EUR is one value"),
+    ],
+)
+def test_what_stands_under_such_a_name_is_one_value(thresholds, named):
+    inputs = {**DUNNING["inputs"], "thresholds": thresholds}
+    assert named in reader.check({**DUNNING, "inputs": inputs})
+
+
 # === COMPARING === #
 
 

@@ -10,7 +10,16 @@ import logging
 from pathlib import Path
 from unittest.mock import patch
 
-from . import dunning, ingest, milestones, rate, retention, starts, timeline
+from . import (
+    dunning,
+    ingest,
+    milestones,
+    rate,
+    retention,
+    retries,
+    starts,
+    timeline,
+)
 from .clock import naive
 from .stage import Stage, build
 
@@ -22,6 +31,7 @@ OPERATIONS = {
     "milestones": milestones.play,
     "retention": retention.play,
     "dunning": dunning.play,
+    "retries": retries.play,
 }
 _logger = logging.getLogger(__name__)
 

@@ -90,6 +90,13 @@ DUNNING = {
     "bank_data_limit_days": None,
     "timezone": None,
 }
+RETRIES = {
+    "first_failure",
+    "decline",
+    "paid_other_way",
+    "provider_owns_retries",
+    "timezone",
+}
 
 SCENARIO = {
     "id",
@@ -108,6 +115,7 @@ OPERATIONS = {
     "milestones": MILESTONES,
     "retention": RETENTION,
     "dunning": DUNNING,
+    "retries": RETRIES,
 }
 
 
