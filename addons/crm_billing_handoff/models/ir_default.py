@@ -12,9 +12,16 @@ class IrDefault(models.Model):
 
         Defaults are applied without an access check; those that an administrator set
         for everybody still count. Being superuser for a moment does not help: the
-        defaults are the ones of the person behind it.
+        defaults are the ones of the person behind it. What only the flow writes has
+        no defaults at all.
         """
         defaults = super()._get_model_defaults(model_name, condition)
+        model = self.env.get(model_name)
+        if defaults and hasattr(model, "_get_machine_fields"):
+            machine = model._get_machine_fields()
+            defaults = {
+                name: value for name, value in defaults.items() if name not in machine
+            }
         if model_name != "res.partner":
             return defaults
         names = self.env["res.partner"]._get_walled_fields()

@@ -103,6 +103,15 @@ class TestMachineFields(AccessCommon):
                 {"move_type": "out_invoice"}
             )
 
+    def test_an_own_default_does_not_fake_a_review(self):
+        defaults = self.env["ir.default"].with_user(self.accountant)
+        defaults.set(
+            "account.move", "billing_reviewed_uid", self.clerk.id, user_id=True
+        )
+        move = self.env["account.move"].with_user(self.accountant)
+        move = move.create({"move_type": "out_invoice"})
+        self.assertFalse(move.billing_reviewed_uid)
+
     def test_nobody_makes_or_deletes_a_handoff_by_hand(self):
         values = {"lead_id": self.deal.id, "company_id": self.env.company.id}
         for user in (self.seller, self.clerk, self.manager, self.accountant):
