@@ -96,6 +96,9 @@ class TestArming(RefusalCommon, DunningCommon):
             dry.create({"name": "Born armed", "state": "armed"})
         with self.assertRaises(AccessError):
             dry.with_context(default_state="armed").create({"name": "Armed default"})
+        defaults = self.env["ir.default"].with_user(self.manager)
+        defaults.set("crm.dunning.policy", "state", "armed", user_id=True)
+        self.assertEqual(dry.create({"name": "My default"}).state, "dry_run")
         result = dry.load(["name", "state"], [["Imported", "Armed"]])
         self.assertFalse(result["ids"])
 
