@@ -1,11 +1,15 @@
+import logging
 from collections import defaultdict
 from datetime import timedelta
 
+import psycopg2
 import pytz
 from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.tools import SQL, formatLang
+
+_logger = logging.getLogger(__name__)
 
 KINDS = [
     ("paid", "Paid"),
@@ -52,12 +56,21 @@ class CrmDunningNews(models.Model):
     def _cron_tell_sellers(self, now=None):
         """Find what became overdue, and send each person one message a day.
 
-        One commit a person.
+        One commit a person. Whoever loses a race against another job rolls back: the
+        other one has told it, or the next run does.
 
         :param now: instant (naive UTC), the clock by default
         """
         self = self.sudo()
         now = now or fields.Datetime.now()
+        try:
+            self._tell_waiting(now)
+        except psycopg2.OperationalError:
+            _logger.info("News changed while they were told, trying again later")
+            self.env.cr.rollback()
+
+    @api.model
+    def _tell_waiting(self, now):
         commit_progress = self.env["ir.cron"]._commit_progress
         self._collect_overdue(now)
         groups = self._read_group([("sent_at", "=", False)], ["user_id"], [])
