@@ -1,4 +1,4 @@
-"""Interest to the cent and the day; fees once; nothing while it is disputed."""
+"""Interest to the cent and the day; nothing while it is disputed."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -9,7 +9,6 @@ from dunning_rules.fees import (
     Pause,
     Payment,
     Rate,
-    get_fixed_fee,
     get_interest,
     get_stretches,
     keep_or_waive,
@@ -94,13 +93,6 @@ def test_days_without_a_rate_are_said():
 def test_what_cannot_be_is_refused(basis, step):
     with pytest.raises(ValueError, match="No interest over"):
         get_interest((), step, basis)
-
-
-def test_a_fixed_fee_once_per_instalment_and_step():
-    fee, charged = Decimal(40), [("A", 9)]
-    assert get_fixed_fee("A", 9, fee, charged) == 0
-    assert get_fixed_fee("A", 18, fee, charged) == fee
-    assert get_fixed_fee("B", 9, fee, charged) == fee
 
 
 def test_interest_of_a_paid_principal_is_kept_or_waived():

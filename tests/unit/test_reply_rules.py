@@ -1,13 +1,33 @@
 """What customers write back, in their own words and above what they quote."""
 
 from datetime import date
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
-from dunning_rules.replies import Rule, find_date, read, strip_quotes
+from dunning_rules import replies
+from dunning_rules.replies import Rule, find_date, strip_quotes
 from hypothesis import given
 from hypothesis import strategies as st
 
 TODAY = date(2027, 3, 10)
+SHIPPED = "addons/crm_dunning/data/crm_dunning_reply_rule_data.xml"
+
+
+def read_shipped_rules():
+    """Return the words that come with the addon."""
+    path = Path(__file__).resolve().parents[2] / SHIPPED
+    for record in ElementTree.parse(path).iter("record"):
+        values = {field.get("name"): field.text for field in record.iter("field")}
+        words = tuple(values["words"].split("\n"))
+        yield Rule(values["kind"], words, values["lang"])
+
+
+RULES = list(read_shipped_rules())
+
+
+def read(text, subject="", headers=None, rules=RULES, today=None):
+    return replies.read(text, subject, headers or {}, rules, today)
 
 
 def kind(text, **more):

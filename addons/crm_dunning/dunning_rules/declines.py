@@ -322,12 +322,3 @@ def restrict(found: DeclineClass, override: Override) -> DeclineClass:
     if override.max_tries is None:
         return found
     return replace(found, max_tries=override.max_tries, is_restricted=True)
-
-
-def stricter(one: DeclineClass, other: DeclineClass) -> DeclineClass:
-    """Return the one that allows less; the first where they allow the same."""
-
-    def severity(found):
-        return (not found.blocks_token, found.max_tries, not found.is_hard)
-
-    return min(one, other, key=severity)

@@ -1,4 +1,4 @@
-"""Interest and fixed fees on what is paid late (billing rules, section 11)."""
+"""Interest on what is paid late (billing rules, section 11)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -157,16 +157,6 @@ def get_interest(
         stretches=stretches,
         days_without_rate=sum(one.days for one in stretches if one.percent is None),
     )
-
-
-def get_fixed_fee(
-    key: object, offset: int, amount: Decimal, charged: Iterable[tuple[object, int]]
-) -> Decimal:
-    """Return the fee of a policy step, zero where the instalment has paid it before.
-
-    :param charged: (key, offset) of the fees that were charged, waived ones included
-    """
-    return Decimal(0) if (key, offset) in set(charged) else amount
 
 
 def keep_or_waive(

@@ -58,11 +58,6 @@ class Outcome:
     outcome_type: str | None = None
     fingerprint: str | None = None
 
-    @property
-    def is_proven(self) -> bool:
-        """Whether the attempt is over, one way or the other."""
-        return self.state in ("succeeded", "declined", "needs_customer", "cancelled")
-
 
 def read(pi: Mapping[str, Any] | None, error: CallError | None = None) -> Outcome:
     """Return what a PaymentIntent proves, after an error what its answer proves.

@@ -52,171 +52,14 @@ class Reply:
     email: str | None = None
 
 
-DEFAULT_RULES = (
-    Rule(
-        "auto_reply",
-        (
-            "out of office",
-            "automatic reply",
-            "auto-reply",
-            "autoreply",
-            "on annual leave",
-            "away from my desk",
-        ),
-    ),
-    Rule(
-        "dispute",
-        (
-            "wrong po",
-            "wrong purchase order",
-            "wrong amount",
-            "wrong price",
-            "incorrect",
-            "dispute",
-            "did not order",
-            "never ordered",
-            "not received the",
-            "never received the",
-            "credit note",
-            "cancelled the contract",
-            "overcharged",
-        ),
-    ),
-    Rule(
-        "wrong_address",
-        (
-            "send to",
-            "send it to",
-            "send this to",
-            "send them to",
-            "please contact",
-            "no longer works",
-            "no longer with",
-            "not responsible for",
-            "wrong person",
-            "wrong address",
-        ),
-    ),
-    Rule(
-        "promise",
-        (
-            "will pay",
-            "we'll pay",
-            "i'll pay",
-            "will be paid",
-            "will transfer",
-            "will be transferred",
-            "payment run",
-            "is scheduled for payment",
-        ),
-    ),
-    Rule(
-        "paid",
-        (
-            "paid",
-            "payment was made",
-            "payment has been made",
-            "payment was sent",
-            "have transferred",
-            "was transferred",
-            "has been transferred",
-            "already settled",
-        ),
-    ),
-    Rule(
-        "auto_reply",
-        ("abwesenheitsnotiz", "automatische antwort", "nicht im büro", "im urlaub"),
-        "de",
-    ),
-    Rule(
-        "dispute",
-        (
-            "falsche bestellnummer",
-            "falscher betrag",
-            "falscher preis",
-            "nicht bestellt",
-            "nicht erhalten",
-            "reklamation",
-            "widerspruch",
-            "widersprechen",
-            "gutschrift",
-            "nicht korrekt",
-            "fehlerhaft",
-        ),
-        "de",
-    ),
-    Rule(
-        "wrong_address",
-        (
-            "senden sie",
-            "schicken sie",
-            "wenden sie sich",
-            "nicht zuständig",
-            "nicht mehr im unternehmen",
-            "falscher ansprechpartner",
-        ),
-        "de",
-    ),
-    Rule(
-        "promise",
-        (
-            "werden zahlen",
-            "werde zahlen",
-            "werden überweisen",
-            "werde überweisen",
-            "wird bezahlt",
-            "wird überwiesen",
-            "zahlen am",
-            "überweisen am",
-            "zahlungslauf",
-        ),
-        "de",
-    ),
-    Rule(
-        "paid",
-        ("bezahlt", "überwiesen", "beglichen", "zahlung ist erfolgt"),
-        "de",
-    ),
-    Rule(
-        "auto_reply",
-        ("réponse automatique", "absent du bureau", "en congé"),
-        "fr",
-    ),
-    Rule(
-        "dispute",
-        (
-            "contestons",
-            "conteste",
-            "montant erroné",
-            "mauvais bon de commande",
-            "pas commandé",
-            "pas reçu",
-            "un avoir",
-            "erreur",
-        ),
-        "fr",
-    ),
-    Rule(
-        "wrong_address",
-        ("envoyer à", "envoyez à", "adressez-vous à", "ne travaille plus"),
-        "fr",
-    ),
-    Rule(
-        "promise",
-        ("paierons", "paierai", "sera payée", "virement sera", "sera réglée"),
-        "fr",
-    ),
-    Rule("paid", ("payée", "payé", "réglée", "réglé", "virement a été effectué"), "fr"),
-)
-
 # === READING === #
 
 
 def read(
     text: str,
-    subject: str = "",
-    headers: Mapping[str, str] | None = None,
-    rules: Iterable[Rule] = DEFAULT_RULES,
+    subject: str,
+    headers: Mapping[str, str],
+    rules: Iterable[Rule],
     today: date | None = None,
 ) -> Reply:
     """Return what the reply says, ignoring what it quotes.
@@ -227,7 +70,7 @@ def read(
     :param headers: of the message, names in any case
     :param today: local date of the account; without it no date is read
     """
-    if header := _get_automatic_header(headers or {}):
+    if header := _get_automatic_header(headers):
         return Reply("auto_reply", header)
     rules = list(rules)
     own = strip_quotes(text)
