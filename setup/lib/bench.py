@@ -7,6 +7,7 @@ from dataclasses import InitVar, asdict, dataclass, field
 from . import (
     bench_agreement,
     bench_agreement_scale,
+    bench_dunning,
     bench_handoff,
     bench_usage,
     environment,
@@ -22,6 +23,9 @@ SUITES = {
     "P6": bench_agreement_scale.few_among_many,
     "P7": bench_usage.rating,
     "P8": bench_agreement.posting,
+    "P9": bench_dunning.decisions,
+    "P10": bench_dunning.mails,
+    "P11": bench_dunning.whole_run,
     "P16": bench_handoff.one_deal,
     "P17": bench_handoff.many_deals,
     "P19": bench_handoff.installation,

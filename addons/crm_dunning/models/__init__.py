@@ -100,4 +100,8 @@ from . import crm_dunning_fee_job
 from . import crm_dunning_watch
 from . import crm_dunning_watch_secret
 from . import crm_dunning_canary
+from . import crm_dunning_answer
+from . import account_move_answer
+from . import account_move_portal
+from . import res_partner_portal
 from . import dunning_machine_fields  # last: it looks at all fields

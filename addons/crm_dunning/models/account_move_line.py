@@ -21,6 +21,7 @@ class OpenInstalment(NamedTuple):
     currency_id: int
     due: date
     invoice_date: date
+    seller_id: int | None
     residual: Decimal
     total: Decimal
     is_retention: bool
@@ -77,6 +78,7 @@ class AccountMoveLine(models.Model):
                        move.currency_id,
                        COALESCE(line.date_maturity, move.invoice_date_due, move.date),
                        COALESCE(move.invoice_date, move.date),
+                       move.invoice_user_id,
                        line.amount_residual_currency, line.amount_currency,
                        line.billing_is_retention IS TRUE, line.no_followup IS TRUE
                   FROM account_move_line line

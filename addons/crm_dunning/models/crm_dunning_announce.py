@@ -2,9 +2,10 @@
 
 import datetime
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.tools import split_every
 
+from .crm_dunning_attempt_job import CHARGED_DAYS
 from .crm_dunning_follow_up import CHUNK_SIZE
 
 
@@ -43,13 +44,14 @@ class CrmDunningCase(models.Model):
             return []
         # Local dates of the world are a day around that of UTC.
         today = now.date()
+        first = today - datetime.timedelta(days=CHARGED_DAYS + 1)
         lines = self.env["account.move.line"].search(
             [
                 ("display_type", "=", "payment_term"),
                 ("parent_state", "=", "posted"),
                 ("reconciled", "=", False),
                 ("move_id.move_type", "=", "out_invoice"),
-                ("date_maturity", ">=", today - datetime.timedelta(days=1)),
+                ("date_maturity", ">=", first),
                 (
                     "date_maturity",
                     "<=",
@@ -78,23 +80,25 @@ class AccountMove(models.Model):
         """
         notices = self.env["crm.dunning.notice"].sudo()
         blocks = self._get_dunning_blocks(now, "charge")
-        rows = self.env["account.move.line"]._get_open_instalments(self.ids)
-        for move in (self - self.browse(one.id for one in blocks)).sudo():
+        free = self.sudo() - self.browse(move.id for move in blocks).sudo()
+        coming = free._filtered_charge_coming(now)
+        rows = self.env["account.move.line"]._get_open_instalments(coming.ids)
+        for move in coming:
+            token = move._get_dunning_token()
             policy = move._get_charging_policy()
-            token = move._get_dunning_token() if policy else None
-            if not token:
-                continue
             due = move._filter_to_announce(rows[move.id], policy, now)
-            if not due:
+            if not due or not token.provider_id.dunning_armed:
                 continue
             values, at = notices._prepare_charge_notice(move, policy, now)
             if not values:
                 continue
+            # Whoever hears of it late has as many days as everybody else.
+            first = fields.Date.add(values["date"], days=policy.announce_days)
             notice = notices.create(
                 {
                     **values,
                     "kind": "announcement",
-                    "charge_on": due[0].due,
+                    "charge_on": max(due[0].due, first),
                     "method_name": token.display_name,
                     "amount": float(sum(row.residual for row in due)),
                 }
@@ -122,7 +126,7 @@ class AccountMove(models.Model):
         due = [
             row
             for row in rows
-            if today <= row.due <= until
+            if row.due <= until
             and not row.is_retention
             and row.line_id not in known.line_id.ids
         ]

@@ -1,6 +1,5 @@
 """What the run writes down of its decisions, in batch: the ledger, cases and mails."""
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 
 from odoo import api, models
@@ -56,36 +55,16 @@ class CrmDunningCase(models.Model):
             return notices
         self._choose_tones(acting)
         armed = [one for one in acting if not one.is_dry_run]
-        cases = self._open_for_follow_up(armed)
         plans = self._plan_notices(acting)
+        cases = self._open_for_follow_up(now, armed, plans)
         notices = notices._create_from_plans(plans, cases)
         notices.filtered(lambda notice: notice.state == "queued")._queue_mails()
         self._take_overdue(armed, cases)
         self._run_side_steps(armed, cases, now)
         touched = self.browse(case.id for case in cases.values())
-        touched._refresh_next_action(now)
+        # What happens next follows from the steps: a machine's note, not a change.
+        touched.with_context(tracking_disable=True)._refresh_next_action(now)
         return notices
-
-    @api.model
-    def _open_for_follow_up(self, conversations):
-        """Return ``{move id: case}``: overdue steps open one, earlier ones do not."""
-        by_policy = defaultdict(set)
-        for one in conversations:
-            by_policy[one.policy] |= {
-                one.rows[listed.key].move_id
-                for listed in one.decision.listed
-                if listed.is_overdue
-            }
-            by_policy[one.policy] |= {
-                one.rows[key].move_id for _step, key in one.decision.also
-            }
-        found = {}
-        for policy, move_ids in by_policy.items():
-            if move_ids:
-                moves = self.env["account.move"].browse(sorted(move_ids))
-                for case in self._open_for(moves, policy_id=policy.id):
-                    found[case.move_id.id] = case
-        return found
 
     @api.model
     def _plan_notices(self, conversations):

@@ -35,16 +35,14 @@ class CrmDunningNotice(models.Model):
 
     # === BUSINESS METHODS - TEXT === #
 
-    def _get_template(self):
+    def _get_template_key(self):
         """Override to take the texts of charges for messages about charges."""
         self.ensure_one()
         if self.kind == "failed":
-            return self._get_shipped_template(FAILED_TEMPLATES[self.failed_text])
+            return FAILED_TEMPLATES[self.failed_text]
         if self.kind == "announcement":
-            return self._get_shipped_template(
-                "crm_dunning.mail_template_dunning_announcement"
-            )
-        return super()._get_template()
+            return "crm_dunning.mail_template_dunning_announcement"
+        return super()._get_template_key()
 
     # === BUSINESS METHODS - WHEN === #
 

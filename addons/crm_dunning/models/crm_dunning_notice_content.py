@@ -23,15 +23,11 @@ class Row:
     total: float
     days_late: int
     link: str | None = None
+    reference: str | None = None  # the customer's own order number
 
     @property
     def name(self):
         return self.move.name
-
-    @property
-    def reference(self):
-        """The customer's own order number, if the invoice carries one."""
-        return self.move.ref if self.move and self.move._is_ref_a_po() else ""
 
     @property
     def is_part(self):
@@ -99,15 +95,20 @@ class CrmDunningNotice(models.Model):
                 rows[line.line_id.id] for line in lines if line.line_id.id in rows
             )
         )
+        references = {
+            move.id: move.ref
+            for move in lines.move_id
+            if move.ref and move._is_ref_a_po()
+        }
         contents = Contents()
         for notice in self:
             key = (notice.partner_id.id, notice.company_id.id, notice.currency_id.id)
             contents[notice.id] = notice._build_content(
-                rows, credit_rows[key], sums[key], links
+                rows, credit_rows[key], sums[key], links, references
             )
         return contents
 
-    def _build_content(self, rows, credit_rows, everything, links):
+    def _build_content(self, rows, credit_rows, everything, links, references):
         content = Content(credits=credit_rows)
         listed = Decimal(0)
         shown = self.line_ids.filtered(lambda line: line.kind in SHOWN)
@@ -123,6 +124,7 @@ class CrmDunningNotice(models.Model):
                 total=float(row.total),
                 days_late=(self.date - row.due).days,
                 link=links.get(row.move_id),
+                reference=references.get(row.move_id),
             )
             is_overdue = entry.days_late > 0
             (content.overdue if is_overdue else content.upcoming).append(entry)

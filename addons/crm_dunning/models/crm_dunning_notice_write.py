@@ -1,7 +1,9 @@
 """How rows of the ledger come to be, and what becomes of them when nothing left."""
 
 from odoo import api, fields, models
+from odoo.tools import SQL
 
+from .bulk_insert import insert_rows
 from .crm_dunning_notice import IN_MESSAGE
 
 
@@ -17,8 +19,17 @@ class CrmDunningNotice(models.Model):
         :param plans: what the run decided, values and lines each
         :param cases: ``{move id: open case}``
         """
-        notices = self.create([plan.values for plan in plans])
-        self.env["crm.dunning.notice.line"].create(
+        names = {name for plan in plans for name in plan.values} - {"recipient_ids"}
+        notices = insert_rows(
+            self,
+            [
+                {name: plan.values.get(name, False) for name in sorted(names)}
+                for plan in plans
+            ],
+        )
+        notices._insert_recipients([plan.values.get("recipient_ids") for plan in plans])
+        insert_rows(
+            self.env["crm.dunning.notice.line"],
             [
                 {
                     **line,
@@ -29,24 +40,30 @@ class CrmDunningNotice(models.Model):
                 }
                 for notice, plan in zip(notices, plans, strict=True)
                 for line in plan.lines
-            ]
+            ],
         )
-        self._note_step_of_cases(plans, cases)
+        notices.invalidate_recordset(["line_ids", "recipient_ids"])
         return notices
 
-    @api.model
-    def _note_step_of_cases(self, plans, cases):
-        """Keep on each case the last step that was recorded, one write a step."""
-        steps = {}
-        for plan in plans:
-            for line in plan.lines:
-                case = cases.get(line["move_id"])
-                if case and line["kind"] in ("listed", "done"):
-                    step = (line["days"], line["step_id"] or False)
-                    steps[case] = max(steps.get(case, step), step)
-        groups = self.env["crm.dunning.case"].browse(case.id for case in steps)
-        for (days, step_id), group in groups.grouped(steps.get).items():
-            group.write({"stage": days, "step_id": step_id})
+    def _insert_recipients(self, ids_list):
+        """Link the people of each notice, in one statement."""
+        field = self._fields["recipient_ids"]
+        pairs = [
+            (notice.id, partner_id)
+            for notice, ids in zip(self, ids_list, strict=True)
+            for partner_id in ids or ()
+        ]
+        if pairs:
+            self.env.execute_query(
+                SQL(
+                    "INSERT INTO %s (%s, %s) SELECT * FROM unnest(%s, %s) RETURNING 1",
+                    SQL.identifier(field.relation),
+                    SQL.identifier(field.column1),
+                    SQL.identifier(field.column2),
+                    [notice_id for notice_id, _partner_id in pairs],
+                    [partner_id for _notice_id, partner_id in pairs],
+                )
+            )
 
     @api.model
     def _record_failure(self, payer, rows, now, reason):

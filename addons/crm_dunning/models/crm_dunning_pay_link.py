@@ -2,8 +2,12 @@
 
 import uuid
 
+from werkzeug import urls
+
 from odoo import models
 from odoo.tools import SQL
+
+from .account_move_charge import Busy
 
 
 class AccountMove(models.Model):
@@ -18,25 +22,34 @@ class AccountMove(models.Model):
         :param amounts: ``{move id: amount to pay}``, in the invoice's currency
         :return: ``{move id: link}`` of the invoices that can be paid online
         """
-        moves = self.sudo().filtered(
+        moves = self.sudo()
+        moves = moves.with_context(dunning_busy=Busy(moves._get_busy().ids)).filtered(
             lambda move: move.state == "posted" and move._has_to_be_paid()
         )
         payable = moves._get_companies_with_provider()
         moves = moves.filtered(lambda move: move.company_id in payable)
         moves._ensure_access_tokens()
-        wizards = self.env["payment.link.wizard"].sudo()
+        bases = {company: company.get_base_url() for company in moves.company_id}
+        # One wizard for all: a record each would cost more than the links.
+        wizard = self.env["payment.link.wizard"].sudo().new({"res_model": self._name})
         return {
-            move.id: wizards.new(
-                {
-                    "res_model": self._name,
-                    "res_id": move.id,
-                    "amount": float(amounts.get(move.id, move.amount_residual)),
-                    "currency_id": move.currency_id.id,
-                    "partner_id": move.partner_id.id,
-                }
-            ).link
+            move.id: move._get_dunning_pay_link(
+                wizard,
+                bases[move.company_id],
+                float(amounts.get(move.id, move.amount_residual)),
+            )
             for move in moves
         }
+
+    def _get_dunning_pay_link(self, wizard, base_url, amount):
+        """Return the link that core's wizard makes, put together from its parts."""
+        self.ensure_one()
+        wizard.res_id = self.id
+        wizard.amount = amount
+        url = wizard._prepare_url(base_url, self)
+        query = urls.url_encode(wizard._prepare_query_params(self))
+        joint = "&" if "?" in url else "?"
+        return f"{url}{joint}{query}{wizard._prepare_anchor()}"
 
     def _get_companies_with_provider(self):
         """Return the companies whose customers can pay online."""
@@ -64,3 +77,4 @@ class AccountMove(models.Model):
             )
         )
         missing.invalidate_recordset(["access_token"])
+        self.fetch(["access_token"])

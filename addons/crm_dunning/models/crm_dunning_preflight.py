@@ -129,7 +129,7 @@ class AccountMove(models.Model):
 
     def _find_in_flight(self, now, purpose, own_attempts):
         """What a payment or charge is under way for, known or not known yet."""
-        own = own_attempts.ids if own_attempts else []
+        own = own_attempts or self.env["crm.dunning.attempt"]
         rows = self.env.execute_query(
             SQL(
                 """
@@ -142,7 +142,10 @@ class AccountMove(models.Model):
                         -- A wire transfer that was only announced is not under way.
                         AND provider.code NOT IN ('none', 'custom')
                         -- Paid at the provider, not yet in the books.
-                        OR tx.state = 'done' AND tx.is_post_processed IS NOT TRUE)
+                        OR tx.state = 'done' AND tx.is_post_processed IS NOT TRUE
+                        -- Nobody knows whether the customer's card was charged.
+                        OR tx.outcome_unknown AND tx.token_id IS NOT NULL)
+                   AND tx.id != ALL(%(own_transactions)s)
              UNION ALL
                 SELECT move_id FROM crm_dunning_attempt
                  WHERE move_id = ANY(%(ids)s) AND kind = 'charge'
@@ -150,7 +153,8 @@ class AccountMove(models.Model):
                 """,
                 ids=self.ids,
                 live=list(LIVE_STATES),
-                own=own,
+                own=own.ids,
+                own_transactions=own.transaction_id.ids,
             )
         )
         return {move_id: "in_flight" for [move_id] in rows}
@@ -229,6 +233,8 @@ class AccountMove(models.Model):
     def _filtered_automatic(self):
         """Return the invoices that are charged by themselves and did not fail yet."""
         sudo = self.sudo()
+        if not self.env["crm.dunning.policy"]._has_charging():
+            return self.browse()
         policies = {}
         for company, moves in sudo.grouped("company_id").items():
             payers = moves.commercial_partner_id
@@ -259,32 +265,18 @@ class AccountMove(models.Model):
 
     def _filtered_with_method(self):
         """Return the invoices whose payer has a saved method that can be charged."""
-        tokens = self._search_dunning_tokens()
-        usable = {
-            (token.partner_id.commercial_partner_id.id, token.company_id.id)
-            for token in tokens
-        }
-        return self.filtered(
-            lambda move: (move.commercial_partner_id.id, move.company_id.id) in usable
-        )
+        tokens = self._get_dunning_tokens()
+        return self.filtered(lambda move: tokens[move])
 
-    def _get_dunning_token(self):
-        """Return the saved method that this invoice is charged with: the newest."""
-        self.ensure_one()
-        return self._search_dunning_tokens().filtered(
-            lambda token: token.company_id == self.company_id
-        )[:1]
 
-    def _search_dunning_tokens(self):
-        """Return the saved methods of the payers of these invoices, newest first."""
-        tokens = self.env["payment.token"].sudo()
-        return tokens.search(
-            [
-                ("partner_id", "child_of", self.commercial_partner_id.ids),
-                ("provider_id.state", "!=", "disabled"),
-            ],
-            order="id desc",
-        )
+class CrmDunningPolicy(models.Model):
+    _inherit = "crm.dunning.policy"
+
+    @api.model
+    def _has_charging(self):
+        """Return whether any policy charges by itself at all."""
+        domain = [("charge_mode", "!=", "none"), ("state", "=", "armed")]
+        return bool(self.sudo().search_count(domain, limit=1))
 
 
 def _local_date(now, tz):

@@ -35,3 +35,7 @@ from . import test_charge_refund
 from . import test_charge_other_provider
 from . import test_charge_secrets
 from . import test_case_screens
+from . import test_notice_charge
+from . import test_notice_preview
+from . import test_follow_up_performance
+from . import test_account_timeline

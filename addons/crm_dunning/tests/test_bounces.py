@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from odoo.tests import tagged
 
 from odoo.addons.mail.tests.common import MailCase
@@ -113,6 +115,6 @@ class TestBounces(MailCase, FollowUpCommon):
     def _send_with(self, send):
         now = to_instant("2027-02-12 12:30:00")
         self.patch(type(self.env["mail.mail"]), "_get_dunning_now", lambda self: now)
-        with self.mock_mail_gateway():
-            self.patch(type(self.env["ir.mail_server"]), "send_email", send)
+        servers = type(self.env["ir.mail_server"])
+        with self.mock_mail_gateway(), patch.object(servers, "send_email", send):
             self.env["mail.mail"].process_email_queue()

@@ -249,7 +249,12 @@ class TestNoticeMail(MailCase, FollowUpCommon):
         """Each shipped text renders and quotes no code of a bank."""
         notice, contents = self.Notice._make_sample()
         names = self.env["ir.model.data"].search(
-            [("name", "=like", "mail_template_dunning_%")]
+            [
+                ("module", "=", "crm_dunning"),
+                ("model", "=", "mail.template"),
+                ("name", "=like", "mail_template_dunning_%"),
+                ("name", "!=", "mail_template_dunning_card_expiry"),
+            ]
         )
         templates = self.env["mail.template"].browse(names.mapped("res_id"))
         self.assertEqual(len(templates), 10)

@@ -231,7 +231,8 @@ class TestPreflight(FollowUpCommon):
     def test_automatic_payment(self):
         """Who pays automatically is not reminded, until a charge has failed."""
         provider = self.env["payment.provider"].search([], limit=1)
-        provider.state = "test"
+        provider.write({"state": "test", "dunning_armed": True})
+        self.policy.armed_at = "2026-01-01 00:00:00"
         self.env["payment.token"].create(
             {
                 "provider_id": provider.id,

@@ -80,7 +80,7 @@ class CrmDunningNoticePreview(models.TransientModel):
                     self.env._("The job is at it right now. Try again in a minute.")
                 )
             cases._follow_up_or_bisect(
-                fields.Datetime.now(), ours, company_ids=companies, excluded=keys
+                self._get_now(), ours, company_ids=companies, excluded=keys
             )
         return self.env["ir.actions.act_window"]._for_xml_id(
             "crm_dunning.crm_dunning_notice_action"
@@ -94,6 +94,10 @@ class CrmDunningNoticePreview(models.TransientModel):
             raise AccessError(
                 self.env._("Reminders are sent by Billing. Ask a billing clerk.")
             )
+
+    @api.model
+    def _get_now(self):
+        return fields.Datetime.now()
 
     def _get_action(self):
         return {
