@@ -1,1 +1,2 @@
 from . import crm_dunning_recovery_report
+from . import crm_billing_timeline

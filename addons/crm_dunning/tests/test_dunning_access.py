@@ -35,6 +35,8 @@ MATRIX = {
 # Rights of models without samples here: what the model grants to each role.
 ACCOUNTING_READS = ("", "", "r", "r", "r", "")
 MODEL_RIGHTS = {
+    "crm.billing.timeline": ("r", "r", "r", "r", "r", ""),
+    "crm.dunning.answer": ("r", "r", "r", "r", "r", ""),
     "crm.dunning.backtest": ACCOUNTING_READS,
     "crm.dunning.backtest.line": ACCOUNTING_READS,
     "crm.dunning.dispute": ACCOUNTING_READS,
