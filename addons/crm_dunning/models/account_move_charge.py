@@ -21,6 +21,10 @@ PORTAL_MINUTES = (
 AUTOMATIC = ("due", "retry")  # what charges without a person
 
 
+class Busy(frozenset):
+    """Ids of busy invoices, read for a batch; no caller from outside can make one."""
+
+
 class AccountMove(models.Model):
     """One collector at a time (idea 8): a lease that cannot be held twice.
 
@@ -146,7 +150,11 @@ class AccountMove(models.Model):
 
     def _has_to_be_paid(self):
         """Override of `account_payment` to offer no payment while one is under way."""
-        return super()._has_to_be_paid() and not self.sudo()._get_busy()
+        if not super()._has_to_be_paid():
+            return False
+        known = self.env.context.get("dunning_busy")
+        busy = known if isinstance(known, Busy) else self.sudo()._get_busy().ids
+        return self.id not in busy
 
     def _get_online_payment_error(self):
         """Override of `account_payment` to say that a charge is under way."""
