@@ -95,13 +95,11 @@ def test_a_saved_method_is_charged_once_and_nobody_is_reminded():
 
 
 def test_what_is_blocked_waits_until_it_is_free():
-    disputed = line(blocked="disputed", blocked_from=day(2, 11))
+    disputed = line(blocks=[("disputed", day(2, 11), None)])
     assert replay(disputed) == [(day(2, 5), "mail", 100)]
-    promised = line(
-        blocked="promised", blocked_from=day(2, 11), blocked_until=day(2, 20)
-    )
+    promised = line(blocks=[("promised", day(2, 11), day(2, 20))])
     assert replay(promised)[1] == (day(2, 20), "mail", 100)
-    assert replay(line(blocked="retention")) == []
+    assert replay(line(blocks=[("retention", None, None)])) == []
 
 
 @pytest.mark.parametrize(
@@ -148,11 +146,8 @@ def past_lines(draw, number):
     facts = {}
     if draw(st.integers(0, 4)) == 0:
         start = draw(days)
-        facts = {
-            "blocked": "held",
-            "blocked_from": start,
-            "blocked_until": start + timedelta(days=draw(st.integers(1, 30))),
-        }
+        until = start + timedelta(days=draw(st.integers(1, 30)))
+        facts = {"blocks": [("held", start, until)]}
     known = due - timedelta(days=draw(st.integers(0, 40)))
     return line(number, due, amount, known, matches, **facts)
 

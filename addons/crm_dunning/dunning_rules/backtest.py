@@ -31,8 +31,8 @@ class PastLine:
     :param known: local date from which the books knew of it
     :param amount: in the currency of the line, negative for a credit
     :param rate: of that currency, in the company's
-    :param blocked: why nobody may be reminded of it, see :class:`Instalment`; from
-        ``blocked_from`` on and before ``blocked_until``, where they are known
+    :param blocks: ``(why nobody may be reminded of it, see :class:`Instalment`, from
+        which day on, before which day)``; None for always and for still
     :param matches: ``(day it was matched, day of the money, amount)`` in the currency
         of the line; the amount is positive and lowers what is open
     """
@@ -45,9 +45,7 @@ class PastLine:
     known: date
     amount: Decimal
     rate: Decimal
-    blocked: str | None = None
-    blocked_from: date | None = None
-    blocked_until: date | None = None
+    blocks: list[tuple[str, date | None, date | None]] = field(default_factory=list)
     matches: list[tuple[date, date, Decimal]] = field(default_factory=list)
 
     @property
@@ -72,9 +70,9 @@ class PastLine:
 
     def get_block(self, day: date) -> str | None:
         """Return why nobody was reminded of it on ``day``, None if nothing was."""
-        since, until = self.blocked_from, self.blocked_until
-        if self.blocked and (not since or since <= day) and (not until or day < until):
-            return self.blocked
+        for reason, since, until in self.blocks:
+            if (not since or since <= day) and (not until or day < until):
+                return reason
         return None
 
 
@@ -167,8 +165,7 @@ class Walk:
             days |= {line.due + s.offset * DAY for s in self.terms.steps}
             # What is overdue, and what is named as due soon, changes by itself.
             days |= {line.due + DAY, line.due - self.terms.upcoming_days * DAY}
-            if line.blocked_until:
-                days.add(line.blocked_until)
+            days |= {until for _reason, _since, until in line.blocks if until}
         opened = {
             self.terms.window.first_open_day(day)
             for day in days

@@ -35,6 +35,7 @@ from . import crm_dunning_notice_charge
 from . import crm_dunning_notice_letter
 from . import crm_dunning_notice_send
 from . import crm_dunning_notice_screen
+from . import crm_dunning_undelivered
 from . import crm_dunning_follow_up_facts
 from . import crm_dunning_follow_up_tone
 from . import crm_dunning_follow_up_cases

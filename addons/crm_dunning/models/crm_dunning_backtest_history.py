@@ -1,15 +1,24 @@
 """What a company's receivables were on each day of the past, read in few queries."""
 
 from collections import defaultdict
-from datetime import timedelta
 from decimal import Decimal
+
+import pytz
 
 from odoo import models
 from odoo.tools import SQL
 
 from ..dunning_rules.backtest import PastLine, known_since
 
-BLOCKED_BY_STATE = {"dispute": "disputed", "promise": "promised", "hold": "held"}
+# What is logged of a case: what blocks it begins, and what ends it again.
+BEGINS = {"disputed": "disputed", "promised": "promised", "case_held": "held"}
+ENDS = {
+    "dispute_ended": ("disputed",),
+    "promise_kept": ("promised",),
+    "promise_broken": ("promised",),
+    "case_resumed": ("held",),
+    "case_closed": ("disputed", "promised", "held"),
+}
 
 
 class CrmDunningBacktest(models.Model):
@@ -123,6 +132,7 @@ class CrmDunningBacktest(models.Model):
             "no_followup": no_followup,
             "blocked": is_blocked,
         }
+        blocks = [(name, None, None) for name, is_so in reasons.items() if is_so]
         return PastLine(
             line_id=line_id,
             move_id=move_id,
@@ -132,7 +142,7 @@ class CrmDunningBacktest(models.Model):
             known=known_since(invoice_date, created),
             amount=amount,
             rate=balance / amount,
-            blocked=next((name for name, is_so in reasons.items() if is_so), None),
+            blocks=blocks,
         )
 
     def _read_matches(self, lines):
@@ -162,20 +172,35 @@ class CrmDunningBacktest(models.Model):
         return self.company_id.billing_tz or "UTC"
 
     def _read_cases(self, lines):
-        """Block what a case knows as disputed, promised or held, while it is so."""
-        moves = {line.move_id for line in lines.values()}
-        cases = self.env["crm.dunning.case"].search(
-            [("move_id", "in", list(moves)), ("state", "in", list(BLOCKED_BY_STATE))]
-        )
-        by_move = {case.move_id.id: case for case in cases}
+        """Block what was disputed, promised or held, on the days it was so."""
+        by_move = defaultdict(list)
         for line in lines.values():
-            case = by_move.get(line.move_id)
-            if case and not line.blocked:
-                line.blocked = BLOCKED_BY_STATE[case.state]
-                line.blocked_from = case.opened_at.date()
-                last = case.promise_date if case.state == "promise" else case.hold_until
-                if last and case.state != "dispute":
-                    line.blocked_until = last + timedelta(days=1)
+            by_move[line.move_id].append(line)
+        events = self.env["crm.billing.event"].search_fetch(
+            [
+                ("dunning_case_id.move_id", "in", list(by_move)),
+                ("action", "in", [*BEGINS, *ENDS]),
+            ],
+            ["action", "create_date", "dunning_case_id"],
+            order="id",
+        )
+        for case, logged in events.grouped("dunning_case_id").items():
+            blocks = self._get_blocks(logged)
+            for line in by_move[case.move_id.id]:
+                line.blocks += blocks
+
+    def _get_blocks(self, events):
+        """Return ``(reason, first day, first free day)`` of the events of one case."""
+        zone = pytz.timezone(self._get_tz())
+        begun, blocks = {}, []
+        for event in events:
+            day = pytz.utc.localize(event.create_date).astimezone(zone).date()
+            if event.action in BEGINS:
+                begun.setdefault(BEGINS[event.action], day)
+            for reason in ENDS.get(event.action, ()):
+                if reason in begun:
+                    blocks.append((reason, begun.pop(reason), day))
+        return blocks + [(reason, day, None) for reason, day in begun.items()]
 
     def _read_tokens(self, payers):
         """Return from which day each payer had a saved method that can be charged."""

@@ -71,15 +71,18 @@ class CrmDunningPolicy(models.Model):
         tracking=True,
     )
     min_gap_days = fields.Integer(
+        string="Between Two Messages",
         default=1,
         help="Days between two messages to one account in one currency.",
         tracking=True,
     )
     upcoming_days = fields.Integer(
+        string="Also Name What Is Due",
         default=7,
         help="A reminder also lists what falls due within this many days.",
     )
     bank_data_limit_days = fields.Integer(
+        string="Wait if Bank Data Are",
         help="If the last imported bank statement is older than this many days, "
         "reminders wait and their owner is told once; 0: not looked at.",
         tracking=True,

@@ -206,15 +206,27 @@ class TestBacktest(RefusalCommon, DunningCommon):
         self._create_past("2026-02-12")
         self.assertIn(("2026-02-16", "mail", 2), self._get_lines(self._run()))
 
-    def test_disputes_that_a_case_knows_are_left_out(self):
+    def test_what_was_disputed_or_promised_was_left_alone_while_it_was_so(self):
         move = self._create_past("2026-02-10")
-        case = self.env["crm.dunning.case"].create(
-            {"move_id": move.id, "state": "dispute", "opened_at": "2026-02-15 10:00:00"}
-        )
-        self.assertEqual(case.state, "dispute")
+        case = self.env["crm.dunning.case"].create({"move_id": move.id})
+        events = self.env["crm.billing.event"]
+        for action, day in (
+            ("disputed", "2026-02-11"),
+            ("dispute_ended", "2026-02-15"),
+            ("promised", "2026-02-16"),
+            ("promise_broken", "2026-02-20"),
+        ):
+            event = events._log([{"action": action, "dunning_case_id": case.id}])
+            self._date(event, day)
+        backtest = self._run()
         self.assertEqual(
-            self._get_lines(self._run()),
-            [("2026-02-05", "mail", -5), ("2026-02-12", "mail", 2)],
+            self._get_lines(backtest),
+            [
+                ("2026-02-05", "mail", -5),
+                ("2026-02-15", "mail", 2),
+                ("2026-02-20", "mail", 9),
+                ("2026-02-28", "person", 18),
+            ],
         )
 
     def test_the_tone_follows_the_habits_if_the_policy_says_so(self):
