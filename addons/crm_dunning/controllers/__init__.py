@@ -1,1 +1,2 @@
 from . import crm_dunning_webhook
+from . import portal

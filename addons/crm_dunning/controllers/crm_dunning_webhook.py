@@ -71,11 +71,11 @@ class StripeWebhook(StripeController):
             return _answer(400)
         env = request.env(user=SUPERUSER_ID)
         inbox = env["crm.dunning.provider.event"]
-        transaction = inbox._find_core_transaction(content)
-        if transaction and not inbox._concerns_invoices(transaction):
-            return super().stripe_webhook()
         header = request.httprequest.headers.get(SIGNATURE, "")
         signer = env["payment.provider"]._find_signer(body, header)
+        transaction = inbox._find_core_transaction(content, is_signed=bool(signer))
+        if transaction and not inbox._concerns_invoices(transaction):
+            return super().stripe_webhook()
         event = read_body(body)
         if not signer or not event:
             # No detail: whether there is such a payment is nobody's business.

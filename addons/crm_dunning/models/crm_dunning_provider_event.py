@@ -201,24 +201,24 @@ class CrmDunningProviderEvent(models.Model):
     # === BUSINESS METHODS - CORE'S ROUTE === #
 
     @api.model
-    def _find_core_transaction(self, content):
-        """Return the transaction that core would take for this body, if any."""
+    def _find_core_transaction(self, content, is_signed):
+        """Return the transaction that core would take for this body, if any.
+
+        :param is_signed: of anybody's body only the reference is looked up
+        """
         data = content.get("data")
         item = data.get("object") if isinstance(data, dict) else None
-        if not isinstance(item, dict):
-            return self.env["payment.transaction"]
-        wanted = {
-            "reference": item.get("description"),
-            "provider_reference": item.get("id"),
-        }
+        item = item if isinstance(item, dict) else {}
+        wanted = {"reference": item.get("description")}
+        if is_signed:
+            wanted["provider_reference"] = item.get("id")
+        transactions = self.env["payment.transaction"]
         for name, value in wanted.items():
             if isinstance(value, str) and value:
-                found = self.env["payment.transaction"].search(
-                    [(name, "=", value), ("provider_code", "=", "stripe")], limit=1
-                )
-                if found:
+                domain = [(name, "=", value), ("provider_code", "=", "stripe")]
+                if found := transactions.search(domain, limit=1):
                     return found
-        return self.env["payment.transaction"]
+        return transactions
 
     @api.model
     def _concerns_invoices(self, transaction):

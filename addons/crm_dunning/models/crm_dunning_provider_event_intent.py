@@ -4,6 +4,15 @@ from odoo import models
 from odoo.exceptions import UserError
 
 
+class PaymentTransaction(models.Model):
+    _inherit = "payment.transaction"
+
+    # Each event looks for its payment by this.
+    _provider_reference_idx = models.Index(
+        "(provider_reference) WHERE provider_reference IS NOT NULL"
+    )
+
+
 class CrmDunningProviderEvent(models.Model):
     _inherit = "crm.dunning.provider.event"
 

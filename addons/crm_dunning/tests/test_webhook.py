@@ -1,3 +1,5 @@
+from odoo import fields
+from odoo.exceptions import AccessError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -157,6 +159,40 @@ class TestWebhook(WebhookCommon):
         text = "\n".join(logs.output)
         self.assertNotIn("whsec", text)
         self.assertNotIn("ada@example.com", text)
+
+    # === WHO SEES WHAT === #
+
+    def test_manager_sees_providers_and_no_secret(self):
+        provider = self.provider.with_user(self.manager)
+        self.assertIn("/billing/stripe/webhook/", provider.dunning_webhook_url)
+        self.assertIn("charge.dispute.created", provider.dunning_webhook_types)
+        for name in ("dunning_webhook_secrets", "stripe_secret_key"):
+            with self.assertRaises(AccessError):
+                provider.read([name])
+        with self.assertRaises(AccessError):
+            provider.write({"name": "Mine"})
+        with self.assertRaises(AccessError):
+            self.provider.with_user(self.clerk).read(["name"])
+
+    def test_missing_secret_is_shown_before_switching_on(self):
+        self.assertFalse(self.provider.dunning_charge_problems)
+        self.provider.stripe_webhook_secret = False
+        self.assertIn("signing secret", self.provider.dunning_charge_problems)
+
+    def test_missing_secret_alarms(self):
+        watches = self.env["crm.billing.watch"]
+        now = fields.Datetime.now()
+        self.assertEqual(
+            {found.state for found in watches._check_webhook_secret(now)}, {"ok"}
+        )
+        self.provider.stripe_webhook_secret = False
+        found = watches._check_webhook_secret(now)
+        states = {one.company_id: one.state for one in found}
+        self.assertEqual(states[self.company.id], "off")
+        self.provider.dunning_webhook_secrets = "whsec_x"
+        self.assertEqual(
+            {found.state for found in watches._check_webhook_secret(now)}, {"ok"}
+        )
 
     # === CORE'S ROUTE === #
 
