@@ -206,7 +206,10 @@ class AccountMove(models.Model):
         return result
 
     def _on_bounce(self, people, email):
-        """A reminder goes to the next address, an invoice is marked not delivered."""
+        """A reminder that came back goes to the next address.
+
+        :return: whether it was a reminder
+        """
         reason = self.env._("%(address)s returned it", address=email)
         notice = (
             self.env["crm.dunning.notice"]
@@ -222,3 +225,4 @@ class AccountMove(models.Model):
         )
         if notice:
             notice._on_not_delivered(people & notice.recipient_ids, reason)
+        return bool(notice)

@@ -38,14 +38,14 @@ class ResPartner(models.Model):
     def _message_receive_bounce(self, email, partner):
         """Override of `mail` to remember which address bounced."""
         result = super()._message_receive_bounce(email, partner)
-        hit = self.filtered(lambda person: person.email_normalized == email)
+        hit = self.sudo().filtered(lambda person: person.email_normalized == email)
         hit.dunning_bounced_email = email
         return result
 
     def _message_reset_bounce(self, email):
         """Override of `mail`: who writes can be reached."""
         result = super()._message_reset_bounce(email)
-        back = self.filtered(lambda person: person.dunning_bounced_email == email)
+        back = self.sudo().filtered(lambda one: one.dunning_bounced_email == email)
         back.dunning_bounced_email = False
         return result
 

@@ -1,5 +1,6 @@
 from unittest.mock import patch
 
+from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
 from odoo.addons.mail.tests.common import MailCase
@@ -111,6 +112,29 @@ class TestBounces(MailCase, FollowUpCommon):
         self.assertFalse(self.contact._is_reachable())
         self.contact._message_reset_bounce(self.contact.email_normalized)
         self.assertTrue(self.contact._is_reachable())
+
+    # === THE INVOICE ITSELF === #
+
+    def test_invoice_returned(self):
+        """Not “sent” any more, a task, and sent again once the address is right."""
+        self.move.is_move_sent = True
+        address = self.contact.email_normalized
+        self.contact._message_receive_bounce(address, self.contact)
+        self.move._message_receive_bounce(address, self.contact)
+        self.assertFalse(self.move.is_move_sent)
+        self.assertEqual(self.move.dunning_undelivered, address)
+        tasks = self.move.activity_ids.filtered(lambda one: "not sent" in one.summary)
+        self.assertIn(address, tasks.note)
+        self.contact.email = "better@example.com"
+        self.assertFalse(self.move.dunning_undelivered)
+        self.assertTrue(self.move.sending_data, "queued for sending")
+
+    def test_bounce_is_not_typed(self):
+        """Nobody silences reminders by marking an address as bounced."""
+        with self.assertRaises(AccessError):
+            self.contact.with_user(self.seller).dunning_bounced_email = "x@example.com"
+        with self.assertRaises(AccessError):
+            self.move.with_user(self.clerk).dunning_undelivered = "x@example.com"
 
     def _send_with(self, send):
         now = to_instant("2027-02-12 12:30:00")
