@@ -104,8 +104,10 @@ class AccountMove(models.Model):
         """Close and open cases and tell the salespeople, right before the commit."""
         before = self.env.cr.precommit.data.pop(OUTCOME_KEY, {})
         moves = self.browse(before).exists()
-        cases = self.env["crm.dunning.case"]
-        cases._follow_moves(moves)
+        owed_again = moves.filtered(
+            lambda move: move.dunning_outcome == "open" != before[move.id]
+        )
+        self.env["crm.dunning.case"]._follow_moves(moves, owed_again)
         turned = {
             move: move.dunning_outcome
             for move in moves

@@ -143,8 +143,12 @@ class CrmDunningCase(models.Model):
     # === BUSINESS METHODS - WHAT THE LEDGER SAYS === #
 
     @api.model
-    def _follow_moves(self, moves):
-        """Close what is paid, open again what is owed again, look at promises."""
+    def _follow_moves(self, moves, owed_again):
+        """Close what is paid, open again what is owed again, look at promises.
+
+        :param moves: invoices of which a payment, credit or state has changed
+        :param owed_again: those of them that were settled before
+        """
         if not moves:
             return
         cases = self.search([("move_id", "in", moves.ids)])
@@ -152,18 +156,24 @@ class CrmDunningCase(models.Model):
         for outcome, ended in live.grouped("move_outcome").items():
             if outcome and outcome != "open":
                 ended._close(outcome)
-        still = live.filtered(lambda case: case.state != "closed")
-        still._follow_part_payments()
-        owed = moves.filtered(lambda move: move.dunning_outcome == "open")
-        closed = (cases - live).filtered(lambda case: case.move_id in owed)
+        live.filtered(lambda case: case.state != "closed")._follow_part_payments()
+        closed = (cases - live).filtered(lambda case: case.move_id in owed_again)
         closed.filtered(lambda case: case.move_id not in live.move_id)._reopen_latest()
 
     def _follow_part_payments(self):
-        """After a part payment: another oldest instalment, perhaps a kept promise."""
+        """After a part payment: another oldest instalment, perhaps a kept promise.
+
+        Where nothing but a retention is left that nobody has released, there is nothing
+        to collect.
+        """
         instalments = self.env["account.move.line"]._get_open_instalments(
             move_ids=self.move_id.ids
         )
         for case in self:
+            rows = instalments.get(case.move_id.id, ())
+            if rows and all(row.is_retention for row in rows):
+                case._close("settled")
+                continue
             due = case._get_first_due(case.move_id, instalments)
             if case.date_due != due:
                 case.date_due = due

@@ -22,6 +22,7 @@ class CrmDunningCase(models.Model):
         :param now: instant, naive UTC
         """
         cases = self.sudo().filtered(lambda case: case.state != "closed")
+        cases._follow_policies()
         steps = cases._get_next_steps(now)
         cases.move_id.mapped("display_name")  # read for all at once
         plans = {case: case._plan_next_action(steps.get(case), now) for case in cases}
@@ -34,6 +35,17 @@ class CrmDunningCase(models.Model):
             )
             if changed:
                 changed.write({"next_action_at": at, "next_action": text})
+
+    def _follow_policies(self):
+        """Keep on each case the policy that its payer follows now."""
+        for company, cases in self.grouped("company_id").items():
+            policies = cases.partner_id._get_dunning_policies(company)
+            for policy, alike in cases._grouped_by(
+                lambda case, known=policies: known[case.partner_id.id]
+            ):
+                alike.filtered(
+                    lambda case, policy=policy: case.policy_id != policy
+                ).policy_id = policy
 
     def _prepare_next_action(self, values):
         """Return the next action of a case that a person gets with ``values``."""

@@ -95,24 +95,36 @@ class CrmDunningCase(models.Model):
             lambda case: case.taken_over_at and user in (None, case.owner_id)
         )
         known._note_reason(reason, note)
-        for case in todo - known:
-            case._hand_to(reason, note, user, now)
+        (todo - known)._hand_to(reason, note, user, now)
         (todo - known)._log_events("taken_over", note=self._describe_reason(reason))
 
     def _hand_to(self, reason, note, user, now=None):
-        self.ensure_one()
+        """Write owner and deadline, once for all cases that get the same."""
         now = now or fields.Datetime.now()
-        values = {
-            "reason": reason,
-            "reason_note": note or False,
-            "next_try_at": False,
-            "taken_over_at": now,
-            "escalated_at": False,
-            **self._prepare_owner(user, now),
+        plans = {
+            case: tuple(case._prepare_hand_over(user, now).items()) for case in self
         }
-        if self.state != "dispute":
-            values["state"] = "person"
-        self.write(values | self._prepare_next_action(values))
+        for plan, cases in self._grouped_by(plans.get):
+            cases.write(
+                {
+                    **dict(plan),
+                    "reason": reason,
+                    "reason_note": note or False,
+                    "next_try_at": False,
+                    "taken_over_at": now,
+                    "escalated_at": False,
+                }
+            )
+
+    def _prepare_hand_over(self, user, now):
+        """Return what differs from case to case: state, people, deadline, what next."""
+        self.ensure_one()
+        values = self._prepare_owner(user, now)
+        return {
+            **values,
+            **self._prepare_next_action(values),
+            "state": "dispute" if self.state == "dispute" else "person",
+        }
 
     def _note_reason(self, reason, note):
         """Tell the owner what else happened to a case that a person has."""
@@ -207,21 +219,37 @@ class CrmDunningCase(models.Model):
 
     def _renew_owner_activity(self):
         """Leave the owner one task with the case's deadline; an open one is renewed."""
-        # Who hands a case to a colleague may not write the colleague's task.
-        for case in self.sudo().with_context(active_test=True):
-            if case.state not in WITH_A_PERSON or not case.owner_id:
-                continue
-            values = {
-                "user_id": case.owner_id.id,
-                "date_deadline": case.deadline or case._get_today(),
-                "summary": case._describe_reason(case.reason) if case.reason else "",
-                "note": case.reason_note or False,
-            }
-            activity = case.activity_search([ACTIVITY_CASE])[:1]
-            if activity:
-                activity.write(values)
+        # Who hands a case to a colleague may not write the colleague's task; and a job
+        # that looks at archived records must not find old tasks.
+        cases = self.sudo().with_context(active_test=True)
+        cases = cases.filtered(lambda case: case.state in WITH_A_PERSON)
+        cases = cases.filtered("owner_id")
+        if not cases:
+            return
+        tasks = {task.res_id: task for task in cases.activity_search([ACTIVITY_CASE])}
+        missing = []
+        for case in cases:
+            values = case._prepare_owner_activity()
+            if task := tasks.get(case.id):
+                task.write(values)
             else:
-                case.activity_schedule(ACTIVITY_CASE, **values)
+                missing.append({**values, "res_id": case.id})
+        common = {
+            "res_model_id": self.env["ir.model"]._get_id(self._name),
+            "activity_type_id": self.env.ref(ACTIVITY_CASE).id,
+            "automated": True,
+        }
+        activities = cases.env["mail.activity"]
+        activities.create([{**values, **common} for values in missing])
+
+    def _prepare_owner_activity(self):
+        self.ensure_one()
+        return {
+            "user_id": self.owner_id.id,
+            "date_deadline": self.deadline or self._get_today(),
+            "summary": self._describe_reason(self.reason) if self.reason else "",
+            "note": self.reason_note or False,
+        }
 
     def _replace_absent_owners(self):
         """Hand cases whose owner has left, or may work them no more, to the deputy."""

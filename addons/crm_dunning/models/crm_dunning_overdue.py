@@ -155,3 +155,9 @@ class CrmDunningOverdueMixin(models.AbstractModel):
         return " ".join(
             account._describe_overdue(overdue, company) for account, overdue in rows
         )
+
+    def _get_readable_cases(self, rows):
+        """Return the cases behind what is overdue that the user may see."""
+        ids = [case_id for _account, overdue in rows for case_id in overdue.case_ids]
+        cases = self.env["crm.dunning.case"].browse(dict.fromkeys(ids))
+        return cases._filtered_access("read")

@@ -21,7 +21,10 @@ class CrmLead(models.Model):
         search="_search_dunning_case_ids",
     )
     dunning_case_count = fields.Integer(compute="_compute_dunning_case_ids")
-    dunning_overdue_note = fields.Char(compute="_compute_dunning_overdue_note")
+    dunning_overdue_note = fields.Char(compute="_compute_dunning_overdue")
+    dunning_overdue_case_ids = fields.Many2many(
+        "crm.dunning.case", compute="_compute_dunning_overdue"
+    )
 
     # === COMPUTE METHODS === #
 
@@ -50,18 +53,20 @@ class CrmLead(models.Model):
         return [("billing_move_ids.dunning_case_ids", operator, value)]
 
     @api.depends("partner_id", "company_id", "won_status")
-    def _compute_dunning_overdue_note(self):
+    @api.depends_context("uid")
+    def _compute_dunning_overdue(self):
         """Say what the account owes while there is something to sell."""
         opportunities = self.filtered(
             lambda lead: lead.partner_id and lead.won_status != "lost"
         )
         found = opportunities._get_overdue(fields.Datetime.now())
         for lead in self:
-            rows = found.get(lead)
+            rows = found.get(lead, [])
             company = lead.company_id or lead._get_billing_company()
             lead.dunning_overdue_note = (
                 lead._describe_all_overdue(rows, company) if rows else False
             )
+            lead.dunning_overdue_case_ids = lead._get_readable_cases(rows)
 
     def _get_overdue_accounts(self):
         found = {}
@@ -77,6 +82,10 @@ class CrmLead(models.Model):
     def action_view_dunning_cases(self):
         """Open the cases of the deal's invoices."""
         return self.dunning_case_ids._get_case_action()
+
+    def action_view_overdue_cases(self):
+        """Open the cases of the account that the user may see."""
+        return self.dunning_overdue_case_ids._get_case_action()
 
     # === BUSINESS METHODS - READINESS === #
 

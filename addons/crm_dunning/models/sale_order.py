@@ -52,11 +52,7 @@ class SaleOrder(models.Model):
             order.dunning_overdue_note = (
                 order._describe_all_overdue(rows, order.company_id) if rows else False
             )
-            ids = [
-                case_id for _account, overdue in rows for case_id in overdue.case_ids
-            ]
-            cases = self.env["crm.dunning.case"].browse(ids)
-            order.dunning_case_ids = cases._filtered_access("read")
+            order.dunning_case_ids = order._get_readable_cases(rows)
 
     def _get_overdue_accounts(self):
         return {

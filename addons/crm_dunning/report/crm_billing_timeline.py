@@ -125,7 +125,8 @@ class CrmBillingTimeline(models.Model):
         return SQL(
             """
             SELECT attempt.id * 5 + 3,
-                   COALESCE(attempt.settled_at, attempt.create_date), 'charge', NULL, attempt.reference, attempt.state, attempt.amount,
+                   COALESCE(attempt.settled_at, attempt.create_date),
+                   'charge', NULL, attempt.reference, attempt.state, attempt.amount,
                    attempt.currency_id, attempt.partner_id, NULL, attempt.move_id,
                    attempt.company_id
               FROM crm_dunning_attempt attempt

@@ -172,6 +172,55 @@ class TestCaseLife(CaseCommon):
         self.assertEqual(case.state, "automatic")
         self.assertEqual(case.date_due, self.today + timedelta(days=10))
 
+    def test_an_unreleased_retention_is_nothing_to_collect(self):
+        terms = self.env["account.payment.term"].create(
+            {
+                "name": "Rest later",
+                "line_ids": [
+                    fields.Command.create(
+                        {"value": "percent", "value_amount": part, "nb_days": days}
+                    )
+                    for part, days in ((90, 0), (10, 5))
+                ],
+            }
+        )
+        move = self._create_invoice(
+            invoice_payment_term_id=terms.id,
+            invoice_date=self.today - timedelta(days=20),
+        )
+        lines = move.line_ids.filtered("date_maturity").sorted("date_maturity")
+        lines[-1].billing_is_retention = True
+        case = self.cases._open_for(move)
+        self._pay(move, 90)
+        self._wake()
+        self.assertEqual(move.amount_residual, 10)
+        self.assertEqual((case.state, case.close_reason), ("closed", "settled"))
+
+    def test_a_case_follows_the_policy_of_its_payer(self):
+        other = self._create_policy(name="Other", sequence=50)
+        self.account.dunning_policy_id = other
+        self.case._refresh_next_action(self._later(0))
+        self.assertEqual(self.case.policy_id, other)
+
+    def test_handing_over_many_costs_few_queries(self):
+        moves = self.env["account.move"].concat(
+            *(self._create_invoice(due=self.today) for _number in range(13))
+        )
+        cases = self.cases._open_for(moves)
+
+        def count(some):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            start = self.env.cr.sql_log_count
+            some._take_over("overdue")
+            self.env.flush_all()
+            return self.env.cr.sql_log_count - start
+
+        one, twelve = count(cases[:1]), count(cases[1:])
+        # Core subscribes the owner of a task record by record.
+        self.assertLess(twelve, one + 12 * 12)
+        self.assertEqual(len(cases.activity_ids), 13)
+
     def test_start_dunning(self):
         late = self._create_invoice(due=self.today - timedelta(days=3))
         paid = self._create_invoice()

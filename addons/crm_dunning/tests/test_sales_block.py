@@ -28,6 +28,9 @@ class TestSalesBlock(SalesBlockCommon):
         order = self.order.with_user(self.seller)
         self.assertEqual(order.dunning_overdue_level, "block")
         self.assertEqual(order.dunning_case_ids, self.case)
+        deal = self.deal.with_user(self.seller)
+        self.assertEqual(deal.dunning_overdue_case_ids, self.case)
+        self.assertEqual(deal.action_view_overdue_cases()["res_id"], self.case.id)
         for note in (
             order.dunning_overdue_note,
             self.deal.with_user(self.seller).dunning_overdue_note,
