@@ -103,6 +103,10 @@ def install(name, modules, demo):
     command = [*odoo(), "-d", name, "-i", ",".join(modules), demo_option]
     command += ["--stop-after-init", "--no-http", "--log-level=warn"]
     _run_logged(name, command)
+    # Odoo goes on without demo data that it cannot load.
+    last = "SELECT translate(right(error, 600), chr(10), ' ') FROM ir_demo_failure"
+    if failures := query(last, name):
+        raise say.Trouble(f"demo data could not be loaded:\n{failures[0][0]}")
     build_assets(name)
 
 
