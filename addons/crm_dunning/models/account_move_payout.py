@@ -1,5 +1,14 @@
 from odoo import api, fields, models
 
+# What the flow writes: by hand an entry could be taken for that of a payout, or a
+# payment for one that was paid out.
+PAYMENT_FIELDS = (
+    "dunning_payout_line_ids",
+    "dunning_payout_id",
+    "dunning_provider_fee",
+    "dunning_provider_reference",
+)
+
 
 class AccountMove(models.Model):
     _inherit = "account.move"
@@ -18,6 +27,10 @@ class AccountMove(models.Model):
         "(dunning_payout_id) WHERE dunning_payout_id IS NOT NULL AND state != 'cancel'",
         "This payout has an entry already.",
     )
+
+    @api.model
+    def _get_machine_fields(self):
+        return (*super()._get_machine_fields(), "dunning_payout_id")
 
     def _post(self, soft=True):
         """Override of `account` to clear the payments of a payout with its entry."""
@@ -44,6 +57,10 @@ class AccountMoveLine(models.Model):
         index="btree_not_null",
         groups="account.group_account_invoice",
     )
+
+    @api.model
+    def _get_machine_fields(self):
+        return (*super()._get_machine_fields(), "dunning_payout_line_id")
 
 
 class AccountPayment(models.Model):
@@ -75,6 +92,10 @@ class AccountPayment(models.Model):
         related="payment_transaction_id.provider_reference",
         store=True,
     )
+
+    @api.model
+    def _get_machine_fields(self):
+        return (*super()._get_machine_fields(), *PAYMENT_FIELDS)
 
     # === COMPUTE METHODS === #
 

@@ -3,6 +3,8 @@
 from odoo import Command, models
 from odoo.exceptions import UserError
 
+from odoo.addons.crm_billing_handoff.models.billing_machine_fields import FLOW
+
 
 class CrmDunningPayout(models.Model):
     _inherit = "crm.dunning.payout"
@@ -39,7 +41,10 @@ class CrmDunningPayout(models.Model):
         # The row is the accountant's to read; locking it keeps a second click waiting.
         self.sudo().lock_for_update()
         self.invalidate_recordset(["entry_id"])
-        return self.entry_id or self.env["account.move"].create(self._prepare_entry())
+        if self.entry_id:
+            return self.entry_id
+        entries = self.env["account.move"].with_context(billing_flow=FLOW)
+        return entries.create(self._prepare_entry()).with_env(self.env)
 
     def _check_can_draft(self):
         if self.state != "paid" or not self.line_ids:

@@ -264,6 +264,18 @@ class TestPayout(ProviderCommon):
         with self.assertRaises(AccessError):
             payout.with_user(self.accountant).write({"amount": 1.0})
 
+    def test_nobody_fakes_a_payout_by_hand(self):
+        payment, _intent = self._settle(self._create_invoice(amount=100.0))
+        payout = self._fetch(self._pay_out())
+        entry = self.env["account.move"].create({"journal_id": self.journal.id})
+        for record, values in (
+            (entry, {"dunning_payout_id": payout.id}),
+            (payment, {"dunning_payout_id": False}),
+            (payment, {"dunning_provider_fee": 0.0}),
+        ):
+            with self.assertRaises(AccessError):
+                record.with_user(self.accountant).write(values)
+
     # === FILE === #
 
     def _import(self, *rows, heading=HEADING, **values):
