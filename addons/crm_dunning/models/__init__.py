@@ -42,6 +42,7 @@ from . import crm_dunning_follow_up_cases
 from . import crm_dunning_follow_up_apply
 from . import crm_dunning_follow_up_steps
 from . import crm_dunning_follow_up
+from . import crm_dunning_follow_up_failure
 from . import crm_dunning_announce
 from . import mail_mail
 from . import mail_template

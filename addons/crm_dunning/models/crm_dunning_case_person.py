@@ -3,6 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import plaintext2html
 
 from .crm_dunning_case_lifecycle import (
     ACTIVITIES,
@@ -248,7 +249,7 @@ class CrmDunningCase(models.Model):
             "user_id": self.owner_id.id,
             "date_deadline": self.deadline or self._get_today(),
             "summary": self._describe_reason(self.reason) if self.reason else "",
-            "note": self.reason_note or False,
+            "note": self.reason_note and plaintext2html(self.reason_note),
         }
 
     def _replace_absent_owners(self):

@@ -40,3 +40,4 @@ from . import test_notice_preview
 from . import test_follow_up_performance
 from . import test_account_timeline
 from . import test_portal
+from . import test_provider_screens
