@@ -35,6 +35,7 @@ class CrmDunningCase(models.Model):
         lines.search(
             [
                 ("move_id", "in", self.move_id.ids),
+                ("trigger", "=", "due"),
                 ("days", ">=", days),
                 ("kind", "in", ("listed", "skipped", "done")),
             ]

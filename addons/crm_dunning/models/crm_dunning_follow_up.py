@@ -55,9 +55,10 @@ class CrmDunningCase(models.Model):
                 self._follow_up_or_bisect(now, ours)
                 if not commit_progress(len(chunk)):
                     return
+            self._follow_failures(now)
             self._announce_charges(now)
             commit_progress(remaining=0)
-        except (psycopg2.OperationalError, psycopg2.errors.UniqueViolation):
+        except self._get_lost_races():
             _logger.info("Payers changed while they were reminded, trying again later")
             self.env.cr.rollback()
             held = True
@@ -71,6 +72,15 @@ class CrmDunningCase(models.Model):
             cron = self.env.ref(f"crm_dunning.{lane}", raise_if_not_found=False)
             if cron:
                 cron.sudo()._trigger(at=at)
+
+    @api.model
+    def _get_lost_races(self):
+        """Return what is nobody's bad record: somebody else was faster."""
+        return (
+            psycopg2.OperationalError,
+            psycopg2.errors.UniqueViolation,
+            LockError,
+        )
 
     @api.model
     def _lock_payers(self, payer_ids):
@@ -98,11 +108,7 @@ class CrmDunningCase(models.Model):
             with self.env.cr.savepoint():
                 self._follow_up(now, payer_ids, **scope)
             return
-        except (
-            psycopg2.OperationalError,
-            psycopg2.errors.UniqueViolation,
-            LockError,
-        ):
+        except self._get_lost_races():
             raise
         except Exception as error:
             # Whatever one customer breaks must not stop the others.
@@ -228,6 +234,7 @@ class CrmDunningCase(models.Model):
                    AND NOT EXISTS (
                        SELECT FROM crm_dunning_notice_line done
                         WHERE done.line_id = line.id AND done.days = rung.days
+                          AND done.trigger = 'due'
                           AND (done.kind IN ('listed', 'skipped', 'done')
                                OR rung.is_dry AND done.kind = 'dry_run'))
                    AND NOT EXISTS (

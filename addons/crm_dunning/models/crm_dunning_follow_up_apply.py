@@ -24,6 +24,7 @@ class Plan:
                 "line_id": row.line_id,
                 "move_id": row.move_id,
                 "step_id": step_id,
+                "trigger": "due",
                 "days": days,
                 "kind": kind,
                 "date": self.conversation.today,

@@ -96,7 +96,7 @@ class CrmDunningCase(models.Model):
         rows = self.env.execute_query(
             SQL(
                 "SELECT line_id, days, kind FROM crm_dunning_notice_line"
-                " WHERE move_id = ANY(%s)"
+                " WHERE move_id = ANY(%s) AND trigger = 'due'"
                 " AND kind IN ('listed', 'skipped', 'done', 'dry_run')",
                 list(move_ids),
             )

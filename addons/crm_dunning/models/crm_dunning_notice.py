@@ -152,10 +152,6 @@ class CrmDunningNoticeLine(models.Model):
     # Whatever the partners are merged into: no instalment is reminded twice of a step,
     # nor listed in two messages of one day. What a dry run decided is not said yet, and
     # what did not leave may be said again.
-    _step_uniq = models.UniqueIndex(
-        "(line_id, days) WHERE kind IN ('listed', 'skipped', 'done')",
-        "This step of the instalment is recorded already.",
-    )
     _day_uniq = models.UniqueIndex(
         "(line_id, date) WHERE kind IN ('listed', 'known', 'named', 'announced')",
         "The instalment was listed in a message of that day.",

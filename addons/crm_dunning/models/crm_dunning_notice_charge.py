@@ -38,7 +38,7 @@ class CrmDunningNotice(models.Model):
     def _get_template_key(self):
         """Override to take the texts of charges for messages about charges."""
         self.ensure_one()
-        if self.kind == "failed":
+        if self.kind == "failed" and not self.step_id.template_id:
             return FAILED_TEMPLATES[self.failed_text]
         if self.kind == "announcement":
             return "crm_dunning.mail_template_dunning_announcement"

@@ -129,6 +129,61 @@ class TestNoticeCharge(FollowUpCommon):
         case.replied_at = "2027-02-12 13:00:00"
         self.assertEqual(case._count_unanswered(), {case: 0})
 
+    # === STEPS AFTER A FAILURE === #
+
+    def _add_failure_steps(self, *steps):
+        for days, action in steps:
+            self.env["crm.dunning.step"].create(
+                {
+                    "policy_id": self.policy.id,
+                    "trigger": "failure",
+                    "days": days,
+                    "action": action,
+                    "name": f"{action} {days}",
+                }
+            )
+
+    def test_steps_after_a_failure(self):
+        """Counted from the failure; once each; the person at the end."""
+        self.policy.step_ids.active = False
+        self._add_failure_steps((3, "mail"), (5, "activity"), (8, "person"))
+        _notice, _attempt, case = self._fail("new_method")
+        found = self._run_days("2027-02-11", "2027-02-20")
+        self.assertEqual(
+            [(day, one.kind, one.stage) for day, one in found.items()],
+            [
+                ("13.02.", "failed", 3),
+                ("15.02.", "record", 5),
+                ("18.02.", "record", 8),
+            ],
+        )
+        self.assertIn("cannot be used", found["13.02."].message_id.body)
+        self.assertEqual((case.state, case.reason), ("person", "retries"))
+        self.assertIn("activity 5", case.activity_ids.mapped("summary"))
+
+    def test_outage_after_a_failure(self):
+        """What was missed is not said later: the highest step only."""
+        self.policy.step_ids.active = False
+        self._add_failure_steps((2, "mail"), (4, "mail"))
+        self._fail("new_method")
+        notices = self._run("2027-02-16")
+        self.assertEqual(notices.filtered("failed_text").mapped("stage"), [4])
+        self.assertFalse(self._run("2027-02-17"))
+
+    def test_retry_step(self):
+        """Plans a charge, never one after a hard decline."""
+        self.policy.step_ids.active = False
+        self._add_failure_steps((2, "retry"))
+        _notice, _attempt, soft = self._fail("generic")
+        other = self._create_account("Hard")
+        self.token.copy({"partner_id": other.id, "provider_ref": "y"})
+        self.move = self._create_invoice(other, due="2027-02-10")
+        _notice, _attempt, hard = self._fail("new_method")
+        soft.next_try_at = hard.next_try_at = False
+        self._run("2027-02-12")
+        self.assertTrue(soft.next_try_at)
+        self.assertFalse(hard.next_try_at)
+
     # === ANNOUNCEMENTS === #
 
     def test_announced(self):
