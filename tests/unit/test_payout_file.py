@@ -94,6 +94,7 @@ def test_the_payout_itself_is_no_part_of_it():
         ("stripe_fee", "fee"),
         ("payout", "payout"),
         ("topup", "other"),
+        ("other_adjustment", "other"),
         ("", "other"),
     ],
 )

@@ -38,7 +38,6 @@ KINDS = {
     "payment_failure_refund": "refund",
     "dispute": "dispute",
     "dispute_reversal": "dispute",
-    "adjustment": "dispute",
     "fee": "fee",
     "stripe_fee": "fee",
     "tax_fee": "fee",

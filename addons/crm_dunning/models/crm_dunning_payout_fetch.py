@@ -177,21 +177,22 @@ class CrmDunningPayout(models.Model):
         vals_list = [
             self._prepare_line(movement)
             for movement in movements
-            if classify(movement["type"]) != "payout"
+            if self._classify(movement) != "payout"
         ]
         self.env["crm.dunning.payout.line"].create(vals_list)._match()
+
+    def _classify(self, movement):
+        """Return the kind of a movement; its category says more than its type."""
+        return classify(movement.get("reporting_category") or movement["type"])
 
     def _prepare_line(self, movement):
         self.ensure_one()
         source = movement.get("source")
         source = source if isinstance(source, dict) else {"id": source}
-        kind = classify(movement["type"])
-        if kind == "dispute" and source.get("object") not in ("dispute", None):
-            kind = "other"
         return {
             "payout_id": self.id,
             "movement_ref": movement["id"],
-            "kind": kind,
+            "kind": self._classify(movement),
             "description": movement.get("description"),
             "gross": to_major(movement["amount"], self.currency_id),
             "fee": to_major(movement["fee"], self.currency_id),

@@ -110,11 +110,19 @@ class CrmDunningProviderEvent(models.Model):
             if is_new:
                 cases._tell_seller("disputed")
         else:
-            open_cases = row.move_ids.dunning_case_ids.filtered(
-                lambda case: case.state != "closed" and case.reason == "chargeback"
-            )
-            for case in open_cases:
-                case._message_log(body=note)
+            self._end_cases(row, note)
+
+    def _end_cases(self, row, note):
+        """Close the cases of a dispute that ended well, unless something is open."""
+        cases = row.move_ids.dunning_case_ids.filtered(
+            lambda case: case.state != "closed" and case.reason == "chargeback"
+        )
+        for case in cases:
+            case._message_log(body=note)
+            others = case.move_id.dunning_dispute_ids - row
+            is_over = all(not one.is_open and one.status != "lost" for one in others)
+            if is_over and case.move_outcome not in (False, "open"):
+                case._close(case.move_outcome)
 
     def _lock_method(self, row, now):
         """Never charge again what its owner says was never theirs, or was withdrawn."""

@@ -212,6 +212,19 @@ class TestWebhookEvents(WebhookCommon):
         self.assertEqual(self.invoice.dunning_dispute_state, "won")
         self.assertFalse(self._get_case(self.invoice))
 
+    def test_case_of_a_dispute_that_is_won_closes_by_itself(self):
+        _transaction, intent = self._pay()
+        dispute = self.stripe.open_dispute(intent)
+        self._bring()
+        self._work()
+        case = self._get_case(self.invoice)
+        self.stripe.close_dispute(dispute["id"], "won")
+        self._bring()
+        self._work()
+        self.assertEqual((case.state, case.close_reason), ("closed", "paid"))
+        self.assertFalse(case.activity_ids)
+        self.assertTrue(case.message_ids.filtered(lambda one: "is won" in one.body))
+
     def test_dispute_that_is_lost_needs_a_decision(self):
         _transaction, intent = self._pay()
         dispute = self.stripe.open_dispute(intent)
