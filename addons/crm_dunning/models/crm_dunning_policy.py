@@ -62,7 +62,10 @@ class CrmDunningPolicy(models.Model):
     hour_to = fields.Float(
         default=18.0, help="The first hour that is too late.", tracking=True
     )
-    weekdays_only = fields.Boolean(default=True, tracking=True)
+    weekdays_only = fields.Boolean(
+        tracking=True,
+        help="What is due on Saturday or Sunday waits for Monday.",
+    )
     calendar_id = fields.Many2one(
         "resource.calendar",
         string="Holidays",
