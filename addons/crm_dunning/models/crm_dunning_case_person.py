@@ -93,7 +93,11 @@ class CrmDunningCase(models.Model):
         # The machine hands over, whoever made it run.
         todo = self.sudo().filtered(lambda case: case.state != "closed")
         known = todo.filtered(
-            lambda case: case.taken_over_at and user in (None, case.owner_id)
+            lambda case: (
+                case.taken_over_at
+                and case.state in WITH_A_PERSON
+                and (not user or user == case.owner_id)
+            )
         )
         known._note_reason(reason, note)
         (todo - known)._hand_to(reason, note, user, now)
@@ -149,6 +153,8 @@ class CrmDunningCase(models.Model):
         policy = self.policy_id
         deputy = policy.deputy_id.filtered(self._is_at_work)
         responsible = self.company_id._get_billing_responsible()
+        # On hold or promised, a case that a person had stays that person's.
+        user = user or (self.taken_over_at and self.owner_id)
         named = (user, self.step_id.user_id, policy.owner_id, deputy, responsible)
         owner = next(
             (one for one in named if one and self._is_at_work(one)), responsible

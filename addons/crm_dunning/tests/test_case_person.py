@@ -52,6 +52,15 @@ class TestCasePerson(CaseCommon):
         self.assertEqual(self.case.reason, "overdue")
         self.assertIn("We paid last week", self.case.message_ids[:1].body)
 
+    def test_what_happens_during_a_hold_goes_back_to_the_person(self):
+        self.case._take_over("overdue", user=self.colleague)
+        self.case.action_hold(self.today + timedelta(days=5))
+        self.case._take_over("chargeback", note="The bank took it back")
+        self.assertEqual(self.case.state, "person")
+        self.assertEqual(self.case.reason, "chargeback")
+        self.assertEqual(self.case.owner_id, self.colleague)
+        self.assertEqual(self.case.activity_ids.user_id, self.colleague)
+
     def test_a_clerk_takes_over(self):
         self.case.with_user(self.colleague).action_take_over()
         self.assertEqual(self.case.owner_id, self.colleague)
@@ -132,6 +141,20 @@ class TestCasePerson(CaseCommon):
             self.case.with_user(self.clerk).action_release(4)
         dialog = self.case.with_user(self.clerk).action_release()
         self.assertEqual(dialog["res_model"], "crm.dunning.case.wizard")
+
+    def test_the_dialog_proposes_the_next_step(self):
+        self.case.write({"stage": 2})
+        self.case._take_over("overdue")
+        action = self.case.with_user(self.clerk).action_release()
+        wizard = (
+            self.env["crm.dunning.case.wizard"]
+            .with_user(self.clerk)
+            .with_context(**action["context"])
+            .create({})
+        )
+        self.assertEqual(wizard.step_id.days, 9)
+        wizard.action_apply()
+        self.assertEqual((self.case.state, self.case.resume_days), ("automatic", 9))
 
     def test_a_case_that_breaks_does_not_stop_the_others(self):
         other = self.cases._open_for(self._create_invoice())

@@ -136,6 +136,15 @@ class TestCaseScreens(CaseCommon):
         self.assertFalse(self.seller.dunning_news_paid)
         self.assertTrue(self.seller.dunning_news_failed)
 
+    def test_my_to_do_lists_what_waits_for_me(self):
+        self.case._take_over("overdue")
+        action = self.env.ref("crm_dunning.mail_activity_action_todo")
+        for user, expected in ((self.clerk, self.case), (self.seller, None)):
+            domain = safe_eval(action.domain, {"uid": user.id})
+            tasks = self.env["mail.activity"].with_user(user).search(domain)
+            cases = tasks.filtered(lambda task: task.res_id == self.case.id)
+            self.assertEqual(bool(cases), bool(expected))
+
     def test_the_pay_link_is_that_of_the_invoice(self):
         action = self.case.with_user(self.clerk).action_view_pay_link()
         wizard = (
