@@ -26,6 +26,9 @@ TABLES = {
     "crm_dunning_notice": "partner_id = {partner}",
     "crm_dunning_notice_line": "move_id IN (SELECT id FROM account_move"
     " WHERE commercial_partner_id = {partner})",
+    "mail_mail": "mail_message_id IN (SELECT id FROM mail_message WHERE model ="
+    " 'account.move' AND res_id IN (SELECT id FROM account_move"
+    " WHERE commercial_partner_id = {partner}))",
     "payment_transaction": "partner_id IN (SELECT id FROM res_partner"
     " WHERE commercial_partner_id = {partner})",
 }
@@ -168,11 +171,11 @@ class Timelapse(threading.Thread):
                 self._query(f"UPDATE {table} SET {changes} WHERE {where}")
 
     def _wake(self):
-        """Let the scheduled actions of collections run now."""
+        """Let the scheduled actions of collections, and the mails, go now."""
         self._query(
             "UPDATE ir_cron SET nextcall = now() AT TIME ZONE 'UTC' WHERE id IN"
-            " (SELECT res_id FROM ir_model_data WHERE module = 'crm_dunning'"
-            "  AND model = 'ir.cron')"
+            " (SELECT res_id FROM ir_model_data WHERE model = 'ir.cron' AND"
+            "  (module = 'crm_dunning' OR name = 'ir_cron_mail_scheduler_action'))"
         )
         self._running.wake_crons()
 
