@@ -41,3 +41,4 @@ from . import test_follow_up_performance
 from . import test_account_timeline
 from . import test_portal
 from . import test_provider_screens
+from . import test_portal_payment
