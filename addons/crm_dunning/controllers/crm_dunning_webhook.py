@@ -73,9 +73,11 @@ class StripeWebhook(StripeController):
         inbox = env["crm.dunning.provider.event"]
         header = request.httprequest.headers.get(SIGNATURE, "")
         signer = env["payment.provider"]._find_signer(body, header)
-        transaction = inbox._find_core_transaction(content, is_signed=bool(signer))
+        transaction = inbox._find_core_transaction(content)
         if transaction and not inbox._concerns_invoices(transaction):
             return super().stripe_webhook()
+        if transaction.provider_id._is_signed_event(body, header):
+            signer = transaction.provider_id  # of companies that share an account
         event = read_body(body)
         if not signer or not event:
             # No detail: whether there is such a payment is nobody's business.
@@ -91,9 +93,13 @@ class StripeWebhook(StripeController):
         body where no secret is set; the last is left to core for what is no invoice.
         """
         provider = tx_sudo.provider_id
-        if not provider._get_webhook_secrets():
-            return super()._verify_signature(tx_sudo)
         header = request.httprequest.headers.get(SIGNATURE, "")
+        if not header or not provider._get_webhook_secrets():
+            try:
+                return super()._verify_signature(tx_sudo)
+            except KeyError:  # core reads a header that is not there
+                raise Forbidden() from None
         if not provider._is_signed_event(request.httprequest.get_data(), header):
             _logger.warning("Refused an event at core's Stripe route: bad signature.")
             raise Forbidden()
+        return None

@@ -201,17 +201,15 @@ class CrmDunningProviderEvent(models.Model):
     # === BUSINESS METHODS - CORE'S ROUTE === #
 
     @api.model
-    def _find_core_transaction(self, content, is_signed):
-        """Return the transaction that core would take for this body, if any.
-
-        :param is_signed: of anybody's body only the reference is looked up
-        """
+    def _find_core_transaction(self, content):
+        """Return the transaction that core would take for this body, if any."""
         data = content.get("data")
         item = data.get("object") if isinstance(data, dict) else None
         item = item if isinstance(item, dict) else {}
-        wanted = {"reference": item.get("description")}
-        if is_signed:
-            wanted["provider_reference"] = item.get("id")
+        wanted = {
+            "reference": item.get("description"),
+            "provider_reference": item.get("id"),
+        }
         transactions = self.env["payment.transaction"]
         for name, value in wanted.items():
             if isinstance(value, str) and value:

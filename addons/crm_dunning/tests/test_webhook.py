@@ -253,11 +253,39 @@ class TestWebhook(WebhookCommon):
         self.assertEqual(transaction.state, "draft")
         self.assertEqual(row.state, "ignored")
 
+    def test_companies_that_share_an_account_get_their_own_events(self):
+        event, transaction = self._invoice_event()
+        twin = self.provider.copy(
+            {
+                "name": "Twin",
+                "sequence": -1,
+                "stripe_secret_key": "sk_test_local",
+                "stripe_publishable_key": "pk_test_local",
+                "stripe_webhook_secret": self.secret,
+            }
+        )
+        twin.write({"state": "test"})
+        self.assertEqual(self._send(event, route=CORE_ROUTE), 200)
+        row = self.inbox.search([("event_id", "=", "evt_1")])
+        self.assertEqual(row.provider_id, transaction.provider_id)
+
+    def test_chunked_body_is_no_way_around_the_limit(self):
+        def chunks():
+            for _number in range(LARGEST_BODY // 65536 + 2):
+                yield b"x" * 65536
+
+        answer = self.opener.post(
+            self.base_url() + self._route(), data=chunks(), timeout=20
+        )
+        self.assertIn(answer.status_code, (400, 411, 413))
+        self.assertFalse(self.inbox.search([("provider_id", "=", self.provider.id)]))
+
     def test_core_keeps_what_is_no_invoice(self):
         event, transaction = self._invoice_event()
         transaction.invoice_ids = False
         with mute_logger("odoo.addons.payment_stripe.controllers.main", CONTROLLER):
-            self.assertEqual(self._send(event, route=CORE_ROUTE, age=-700), 403)
+            for how in ({"age": -700}, {"header": ""}, {"secrets": ["whsec_guess"]}):
+                self.assertEqual(self._send(event, route=CORE_ROUTE, **how), 403)
             self.assertEqual(transaction.state, "draft")
             self.assertEqual(self._send(event, route=CORE_ROUTE), 200)
         self.assertEqual(transaction.state, "done")
