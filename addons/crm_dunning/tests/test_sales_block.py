@@ -141,6 +141,26 @@ class TestSalesBlock(SalesBlockCommon):
         self.assertEqual(task.user_id, self.seller)
         self.assertIn("250.00", task.note)
 
+    def test_what_the_customer_pays_online_is_kept(self):
+        provider = self.env["payment.provider"].create(
+            {"name": "Test", "code": "none", "state": "test"}
+        )
+        method = self.env["payment.method"].with_context(active_test=False)
+        transaction = self.env["payment.transaction"].create(
+            {
+                "provider_id": provider.id,
+                "payment_method_id": method.search([], limit=1).id,
+                "amount": self.order.amount_total,
+                "currency_id": self.order.currency_id.id,
+                "partner_id": self.account.id,
+                "state": "done",
+                "sale_order_ids": [fields.Command.set(self.order.ids)],
+            }
+        )
+        transaction._check_amount_and_confirm_order()
+        self.assertEqual(self.order.state, "sale")
+        self.assertEqual(self.order.activity_ids.user_id, self.seller)
+
     def test_many_quotations_cost_few_queries(self):
         orders = self.order
         for number in range(12):
