@@ -5,6 +5,7 @@ from typing import NamedTuple
 import psycopg2
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 _logger = logging.getLogger(__name__)
@@ -302,12 +303,13 @@ class CrmBillingWatch(models.Model):
         # All read the words: they are the manager's, whoever happens to look.
         watches = self.with_context(lang=manager.lang, active_test=False)
         found = watches._collect(now)
-        rows = {(row.key, row.company_id.id): row for row in watches.search([])}
+        everything = watches.search(Domain.TRUE)
+        rows = {(row.key, row.company_id.id): row for row in everything}
         for place, result in found.items():
             row = rows.pop(place, None) or watches._create_row(place, result)
             row._note(result, now)
         self.union(*rows.values()).unlink()  # of addons or companies that are gone
-        watches.search([]).checked_at = now
+        watches.search(Domain.TRUE).checked_at = now
 
     @api.model
     def _create_row(self, place, result):

@@ -66,7 +66,7 @@ class CrmBillingAgreement(models.Model):
 
         :raise UserError: also with what to do about it
         """
-        super()._check_billable()
+        result = super()._check_billable()
         if self.dunning_hold_at:
             raise UserError(
                 self.env._(
@@ -76,3 +76,4 @@ class CrmBillingAgreement(models.Model):
                     payer=self.payer_id.display_name,
                 )
             )
+        return result

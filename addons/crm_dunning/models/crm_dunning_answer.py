@@ -49,9 +49,7 @@ class CrmDunningAnswer(models.Model):
     partner_id = fields.Many2one(
         "res.partner", string="Who", required=True, readonly=True
     )
-    by_link = fields.Boolean(
-        string="By Link", readonly=True, help="Came with the link, not signed in."
-    )
+    by_link = fields.Boolean(readonly=True, help="Came with the link, not signed in.")
     date = fields.Date(
         readonly=True, help="Day on which it was paid, or will be (local)."
     )

@@ -170,7 +170,8 @@ class CrmDunningAttempt(models.Model):
         if modules.module.current_test:
             self.env.cr.flush()
         else:
-            self.env.cr.commit()
+            # What is sent next must be found again after a power cut.
+            self.env.cr.commit()  # pylint: disable=invalid-commit
 
     def _rollback(self):
         """Leave the transaction: another one was faster, or something broke."""

@@ -86,7 +86,7 @@ class CrmDunningCase(models.Model):
         return [
             conversation
             for key, rows in groups.items()
-            if (conversation := reader.read(key, rows))
+            if (conversation := reader.read_conversation(key, rows))
         ]
 
     @api.model
@@ -189,7 +189,7 @@ class _Reader:
             found = payers._get_dunning_policies(company)
             self.policies[company.id] = found
 
-    def read(self, key, rows):
+    def read_conversation(self, key, rows):
         """Return the conversation, or nothing for a payer whom no policy follows."""
         payer_id, company_id, currency_id = key
         policy = self.policies[company_id].get(payer_id)

@@ -99,9 +99,11 @@ class CrmDunningProviderEvent(models.Model):
     company_id = fields.Many2one(
         related="provider_id.company_id", store=True, index=True, precompute=True
     )
-    event_id = fields.Char(string="Event", required=True, readonly=True, copy=False)
+    event_id = fields.Char(string="Event ID", required=True, readonly=True, copy=False)
     type = fields.Char(required=True, readonly=True, index=True)
-    object_id = fields.Char(string="Object", required=True, readonly=True, index=True)
+    object_id = fields.Char(
+        string="Object ID", required=True, readonly=True, index=True
+    )
     source = fields.Selection(
         [
             ("webhook", "Webhook"),

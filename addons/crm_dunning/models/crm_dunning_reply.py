@@ -1,5 +1,7 @@
 """Answers to reminders land on the invoice and are understood there (idea 25, L1)."""
 
+import contextlib
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import html2plaintext
@@ -97,11 +99,10 @@ class AccountMove(models.Model):
             return
         case = cases._open_for(self)
         if reply.kind == "promise" and reply.promised:
-            try:
+            # A promise that cannot be noted is read by a person.
+            with contextlib.suppress(UserError):
                 case._promise(reply.promised)
                 return
-            except UserError:
-                pass  # a promise that cannot be noted is read by a person
         if reply.kind == "wrong_address":
             self._ask_collections(
                 self.env._("Send invoices to somebody else"),

@@ -87,7 +87,8 @@ class MailTemplate(models.Model):
         mark = uuid.uuid4().hex
         # Under a name that is compiled already, scopes find their options at once.
         source = (
-            '<div t-name="crm_dunning.notice_scope"><t t-foreach="notices" t-as="object">'
+            '<div t-name="crm_dunning.notice_scope">'
+            '<t t-foreach="notices" t-as="object">'
             f'<t t-call="crm_dunning.notice_scope">{self.body_html or ""}</t>{mark}'
             "</t></div>"
         )

@@ -1,4 +1,4 @@
-from datetime import date, timedelta
+from datetime import timedelta
 
 from odoo import fields
 from odoo.fields import Command
@@ -48,7 +48,7 @@ class DunningCommon(BillingHandoffCommon):
     @classmethod
     def _create_invoice(cls, account=None, amount=100.0, due=None, post=True, **values):
         """Return an invoice of ``amount`` (tax-free) due on ``due`` (today)."""
-        due = fields.Date.to_date(due) or date.today()
+        due = fields.Date.to_date(due) or fields.Date.today()
         move = cls.env["account.move"].create(
             {
                 "move_type": "out_invoice",

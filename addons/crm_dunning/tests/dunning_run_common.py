@@ -24,7 +24,7 @@ class FollowUpCommon(DunningCommon):
         return self.Notice.search([("id", ">", last)], order="id")
 
     def _run_days(self, first, last):
-        """Run each day; return ``{day of the month and month: notice}`` of what came."""
+        """Run each day; return ``{day and month: notice}`` of what came."""
         found = {}
         day, last = _to_date(first), _to_date(last)
         while day <= last:

@@ -83,7 +83,8 @@ class TestOtherProvider(ChargeCommon):
 
     def test_a_lost_answer_stays_verifying(self):
         def lose(transaction):
-            raise ValidationError("Could not establish the connection.")
+            message = "Could not establish the connection."
+            raise ValidationError(message)
 
         def break_off(transaction):
             raise requests.exceptions.ChunkedEncodingError

@@ -290,7 +290,8 @@ class TestLateFee(FeeCommon):
         def fail(fees, rows):
             lines = fees.env["account.move.line"].browse([row[0] for row in rows])
             if broken in lines.move_id.ids:
-                raise UserError("broken")
+                message = "broken"
+                raise UserError(message)
             return origin(fees, rows)
 
         self.patch(model, "_charge", fail)

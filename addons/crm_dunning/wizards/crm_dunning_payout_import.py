@@ -1,8 +1,8 @@
 import base64
-from itertools import groupby
 
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import groupby
 
 from odoo.addons.crm_billing_handoff.billing_rules.usage_table import (
     BadTable,
@@ -50,11 +50,9 @@ class CrmDunningPayoutImport(models.TransientModel):
             raise UserError(self.env._("Choose one of your own companies."))
         movements = self._read()
         found = payouts.browse()
-        for payout_ref, group in groupby(
-            sorted(movements, key=lambda row: (row.payout, row.movement)),
-            key=lambda row: row.payout,
-        ):
-            found |= self._store(payout_ref, list(group))
+        movements = sorted(movements, key=lambda row: (row.payout, row.movement))
+        for payout_ref, group in groupby(movements, key=lambda row: row.payout):
+            found |= self._store(payout_ref, group)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_dunning.crm_dunning_payout_action"
         )
