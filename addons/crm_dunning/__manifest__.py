@@ -71,5 +71,8 @@
         "web.assets_backend": [
             "crm_dunning/static/src/**/*",
         ],
+        "web.assets_tests": [
+            "crm_dunning/static/tests/tours/**/*",
+        ],
     },
 }

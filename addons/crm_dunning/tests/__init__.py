@@ -42,3 +42,4 @@ from . import test_account_timeline
 from . import test_portal
 from . import test_provider_screens
 from . import test_portal_payment
+from . import test_dunning_tours
