@@ -184,7 +184,7 @@ def test_a_process_that_is_killed(database, stripe, connect, call, kind):
     try:
         wait(lambda: len(get_hanging(stripe)) == 2, process)
         time.sleep(0.3)
-        assert idle_states(connect, database) <= {"idle"}
+        assert idle_states(look_at(connect(database))) <= {"idle"}
     finally:
         process.kill()
         process.wait()
@@ -205,15 +205,19 @@ def get_delayed(stripe):
     return [one for one in stripe.journal() if (one["fault"] or "").startswith("delay")]
 
 
-def idle_states(connect, database):
-    """Return the states of the database sessions of the hanging process."""
-    cursor = connect(database).cursor()
+def idle_states(cursor):
+    """Return the states of the other sessions of the database."""
     cursor.execute(
         "SELECT DISTINCT state FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid != pg_backend_pid()"
         "   AND state IS NOT NULL"
     )
     return {state for [state] in cursor.fetchall()}
+
+
+def look_at(connection):
+    connection.autocommit = True
+    return connection.cursor()
 
 
 def wait(condition, process=None, patience=60):
@@ -237,14 +241,15 @@ def test_no_transaction_is_open_while_the_provider_is_asked(database, stripe, co
     """
     stripe.forget_journal()
     process = charging.start(database, code)
-    seen = []
+    seen, cursor = [], look_at(connect(database))
     try:
         wait(lambda: get_delayed(stripe), process)
         while process.poll() is None:
             hanging = get_hanging(stripe)
-            states = idle_states(connect, database)
+            states = idle_states(cursor)
             if hanging and hanging == get_hanging(stripe):
                 seen.append(states)
+            time.sleep(0.1)
         process.wait(60)
     finally:
         process.kill()

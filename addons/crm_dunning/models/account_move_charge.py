@@ -86,13 +86,34 @@ class AccountMove(models.Model):
         who = "person" if transaction.operation == "offline" else "portal"
         moves = self.filtered(lambda move: move.move_type == "out_invoice")
         moves._write_lease(who, now + timedelta(minutes=PORTAL_MINUTES))
-        busy = moves._get_busy(transaction)
-        if busy:
+        if busy := moves._get_busy(transaction):
             raise ValidationError(
                 self.env._(
                     "A payment of %(invoices)s is under way. Wait until its outcome is "
                     "known, usually a few minutes, so that nothing is paid twice.",
                     invoices=", ".join(busy.sorted("id").mapped("display_name")),
+                )
+            )
+        moves.filtered(lambda move: move.state == "posted")._check_owed(transaction)
+
+    def _check_owed(self, transaction):
+        """Refuse a payment above what is open of these invoices now.
+
+        The page or wizard may be older than the payment that another has made since.
+
+        :raise ValidationError: less is open, or nothing
+        """
+        if not self or transaction.currency_id != self.currency_id:
+            return
+        self.invalidate_recordset(["amount_residual"])
+        owed = sum(self.mapped("amount_residual"))
+        if transaction.currency_id.compare_amounts(transaction.amount, owed) > 0:
+            raise ValidationError(
+                self.env._(
+                    "Only %(amount)s of %(invoices)s is open. Look again: it may have "
+                    "been paid in this moment.",
+                    amount=transaction.currency_id.format(owed),
+                    invoices=", ".join(self.sorted("id").mapped("display_name")),
                 )
             )
 

@@ -219,13 +219,8 @@ class CrmDunningAttempt(models.Model):
             self._follow_refusal(now)
 
     def _report_stranger(self, error):
-        note = self.env._(
-            "The provider has payment %(payment)s for %(invoice)s, which Odoo knows "
-            "nothing of. Nothing was charged. Book that payment, or refund it.",
-            payment=error,
-            invoice=self.move_id.name,
-        )
-        self._get_case()._take_over("mismatch", note)
+        self._get_case()
+        self.move_id._report_unknown_payment(str(error))
 
     def _settle(self, state, found, now):
         """Write the final state with all that the provider said."""

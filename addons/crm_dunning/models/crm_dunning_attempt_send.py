@@ -110,7 +110,7 @@ class CrmDunningAttempt(models.Model):
                 found = charge.find_or_create()
                 self._keep_intent(found["id"])
             else:
-                found = charge.read(charge.order.intent_id)
+                found = charge.look_at(charge.order.intent_id)
             intent = self._finish_intent(charge, found, now)
         except NotSent as refusal:
             self._apply_not_sent(refusal.error, now)
@@ -125,12 +125,12 @@ class CrmDunningAttempt(models.Model):
         return charge.end(found)
 
     def _prepare_order(self):
-        transactions = self.move_id.transaction_ids | self.token_id.transaction_ids
+        known = self.move_id._get_known_payments(self.token_id)
         return Order(
             key=self.key,
             payload=self.payload,
             intent_id=self.payment_intent or None,
-            known=frozenset(filter(None, transactions.mapped("provider_reference"))),
+            known=known,
             invoice=self.move_id.name,
         )
 
@@ -194,7 +194,7 @@ class StripeCharge:
         """
         found = self._find()
         if found:
-            return self.read(found["id"])
+            return self.look_at(found["id"])
         try:
             made = self.client.v1.payment_intents.create(
                 self.order.payload["create"],
@@ -210,13 +210,13 @@ class StripeCharge:
             found = self._find()
             if not found:
                 raise NotSent(error) from None
-            return self.read(found["id"])
+            return self.look_at(found["id"])
         return made.to_dict()
 
     def _find(self):
         """Return the PaymentIntent with the key of the attempt.
 
-        :raise Stranger: another payment for this invoice succeeded that Odoo does not
+        :raise NotSent: another payment for this invoice succeeded that Odoo does not
             know: nobody may charge before somebody has looked
         """
         customer = self.order.payload["create"]["customer"]
@@ -224,21 +224,13 @@ class StripeCharge:
         for intent in intents:
             if (intent.get("metadata") or {}).get("attempt") == self.order.key:
                 return intent
-        for intent in intents:
-            if self._is_stranger(intent):
-                raise NotSent(Stranger(intent["id"]))
+        order = self.order
+        stranger = stripe_client.find_stranger(intents, order.invoice, order.known)
+        if stranger:
+            raise NotSent(Stranger(stranger))
         return None
 
-    def _is_stranger(self, intent):
-        reference = intent.get("description") or ""
-        invoice = self.order.invoice
-        return (
-            intent["status"] in ("succeeded", "processing", "requires_capture")
-            and intent["id"] not in self.order.known
-            and (reference == invoice or reference.startswith(f"{invoice}-"))
-        )
-
-    def read(self, intent_id):
+    def look_at(self, intent_id):
         return self._ask(stripe_client.read_intent, intent_id)
 
     def _ask(self, question, *args):
@@ -267,7 +259,7 @@ class StripeCharge:
         Still unconfirmed after a refusal or an error of the provider, it is cancelled
         by the caller: that proves that nothing was charged.
         """
-        intent = self.read(intent_id)
+        intent = self.look_at(intent_id)
         if intent["status"] != "requires_confirmation":
             return intent
         if stripe_client.is_refusal(error):

@@ -84,8 +84,10 @@ class CrmDunningAttempt(models.Model):
     def _create_transaction(self, move, token, amount):
         invoices = [Command.set(move.ids)]
         transactions = self.env["payment.transaction"].with_context(dunning_flow=OURS)
+        # Not one of core's own numbers: a payment of core that was rolled back gets the
+        # same number again, and with it the same key at the provider.
         reference = transactions._compute_reference(
-            token.provider_id.code, invoice_ids=invoices
+            token.provider_id.code, prefix=f"{move.name}-C"
         )
         return transactions.create(
             {

@@ -1,7 +1,11 @@
 """Core's own doors to the same money: pay page, payment form, wizard, webhook."""
 
-from odoo import api, fields, models
+import stripe
 
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from . import stripe_client
 from .crm_dunning_attempt import LIVE_STATES
 from .crm_dunning_attempt_start import OURS
 
@@ -59,6 +63,8 @@ class PaymentTransaction(models.Model):
         """
         if self.operation == "validation":
             return super()._stripe_create_intent()
+        if self.operation in BY_TOKEN and self._is_paid_unknown():
+            return None
         cache = self.env.cr.cache
         cache.pop(ANSWER, None)
         self.outcome_unknown = True
@@ -68,6 +74,27 @@ class PaymentTransaction(models.Model):
         else:
             self._note_answer(cache.pop(ANSWER, None))
         return intent
+
+    def _is_paid_unknown(self):
+        """Return whether the provider has a payment of these invoices unknown to us.
+
+        Then nothing is charged, and a person looks.
+        """
+        moves, token = self._get_paid_invoices(), self.token_id
+        if not moves or not token.provider_ref:
+            return False
+        try:
+            client = self.provider_id._get_stripe_client()
+            intents = stripe_client.list_intents(client, token.provider_ref)
+        except (stripe.StripeError, UserError):
+            return False  # core's own call will say what is wrong
+        known = moves._get_known_payments(token)
+        for move in moves:
+            if stranger := stripe_client.find_stranger(intents, move.name, known):
+                self._set_error(self.env._("This invoice seems to be paid already."))
+                move._report_unknown_payment(stranger)
+                return True
+        return False
 
     def _note_answer(self, answer):
         """Take over a refusal that proves that nothing was charged.

@@ -117,6 +117,25 @@ class PaymentTransaction(models.Model):
 class AccountMove(models.Model):
     _inherit = "account.move"
 
+    def _get_known_payments(self, token):
+        """Return the provider's ids of all payments that Odoo knows of them."""
+        moves = self.sudo()
+        transactions = moves.transaction_ids | token.sudo().transaction_ids
+        return frozenset(filter(None, transactions.mapped("provider_reference")))
+
+    def _report_unknown_payment(self, payment):
+        """Have a person look at a payment that Odoo knows nothing of.
+
+        :param payment: id at the provider
+        """
+        note = self.env._(
+            "The provider has payment %(payment)s for %(invoice)s, which Odoo knows "
+            "nothing of. Nothing was charged. Book that payment, or refund it.",
+            payment=payment,
+            invoice=", ".join(self.mapped("name")),
+        )
+        self.env["crm.dunning.case"]._open_for(self)._take_over("mismatch", note)
+
     def _get_unproven_transactions(self):
         """Return payments of these invoices that may have taken money, or still may."""
         return self.sudo().transaction_ids.filtered("outcome_unknown")

@@ -18,6 +18,7 @@ PAGE = 100
 API_BASE = "crm_dunning.stripe_api_base"
 TEST_KEYS = ("sk_test_", "rk_test_")
 EXPAND = ["payment_method", "latest_charge"]
+MOVED = ("succeeded", "processing", "requires_capture")
 
 _logger = logging.getLogger(__name__)
 # At INFO the library writes addresses of requests, ids of customers included.
@@ -99,6 +100,25 @@ def read_intent(client, intent_id):
     """Return a PaymentIntent with its method and latest charge expanded."""
     found = client.v1.payment_intents.retrieve(intent_id, {"expand": EXPAND})
     return found.to_dict()
+
+
+def find_stranger(intents, invoice, known):
+    """Return the id of a payment for the invoice that Odoo does not know, or None.
+
+    Core keeps nothing of a payment when the process dies after the call.
+
+    :param invoice: its number, which references of its payments begin with
+    :param known: ids of payments that Odoo knows
+    """
+    for intent in intents:
+        reference = intent.get("description") or ""
+        if (
+            intent["status"] in MOVED
+            and intent["id"] not in known
+            and (reference == invoice or reference.startswith(f"{invoice}-"))
+        ):
+            return intent["id"]
+    return None
 
 
 def cancel_intent(client, intent_id, key):

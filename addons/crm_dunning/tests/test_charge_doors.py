@@ -12,7 +12,7 @@ from .charge_common import ChargeCommon
 class TestOtherDoors(ChargeCommon):
     """Pay page, payment form, wizard and core's webhook lead to the same money."""
 
-    def _begin(self, invoice, operation="online_direct", token=None):
+    def _begin(self, invoice, operation="online_direct", token=None, amount=None):
         """Begin a payment as core's pay page or wizard does."""
         return self.env["payment.transaction"].create(
             {
@@ -23,7 +23,7 @@ class TestOtherDoors(ChargeCommon):
                 "reference": self.env["payment.transaction"]._compute_reference(
                     "stripe", prefix=invoice.name
                 ),
-                "amount": invoice.amount_residual,
+                "amount": amount or invoice.amount_residual,
                 "currency_id": invoice.currency_id.id,
                 "partner_id": self.account.id,
                 "invoice_ids": invoice.ids,
@@ -67,6 +67,17 @@ class TestOtherDoors(ChargeCommon):
         )
         with self.assertRaisesRegex(ValidationError, "under way"):
             wizard._create_payments()
+
+    def test_an_old_page_pays_nothing_that_is_paid(self):
+        invoice = self._create_invoice()
+        self._charge(invoice)
+        for operation in ("online_direct", "online_token"):
+            with self.assertRaisesRegex(ValidationError, "is open"):
+                self._begin(invoice, operation, self.token, amount=100.0)
+        part = self._create_invoice()
+        with self.assertRaisesRegex(ValidationError, "is open"):
+            self._begin(part, amount=100.01)
+        self.assertTrue(self._begin(part, amount=60.0))
 
     # === WHILE ANOTHER PAYMENT IS UNDER WAY === #
 
@@ -113,6 +124,8 @@ class TestOtherDoors(ChargeCommon):
         self.assertFalse(self._get_case(invoice).first_failure_at)
         with self.assertRaisesRegex(ValidationError, "under way"):
             self._begin(invoice, "online_token", self.token)
+        self._run_charges()
+        self._reconcile()
         self._run_charges()
         self.assertPaid(invoice)
         self.assertEqual(transaction.state, "done")

@@ -145,9 +145,8 @@ class TestUnknownOutcome(ChargeCommon):
                     self._get_case(invoice), [{"state": "person", "reason": "mismatch"}]
                 )
 
-    def test_money_that_odoo_does_not_know_stops_the_charge(self):
+    def _pay_unknown(self, invoice):
         """Charged by core, then the process died before its commit."""
-        invoice = self._create_invoice()
         client = self.provider._get_stripe_client()
         client.v1.payment_intents.create(
             {
@@ -161,12 +160,37 @@ class TestUnknownOutcome(ChargeCommon):
                 "off_session": True,
             }
         )
+
+    def test_money_that_odoo_does_not_know_stops_the_charge(self):
+        invoice = self._create_invoice()
+        self._pay_unknown(invoice)
         self._run_charges()
         self.assertEqual(self._count_charges(), 1)
         self.assertEqual(self._get_attempts(invoice).state, "not_sent")
         self.assertRecordValues(
             self._get_case(invoice), [{"state": "person", "reason": "mismatch"}]
         )
+
+    def test_money_that_odoo_does_not_know_stops_core_too(self):
+        invoice = self._create_invoice()
+        self._pay_unknown(invoice)
+        transaction = self.env["payment.transaction"].create(
+            {
+                "provider_id": self.provider.id,
+                "payment_method_id": self.token.payment_method_id.id,
+                "operation": "online_token",
+                "token_id": self.token.id,
+                "reference": f"{invoice.name}-1",
+                "amount": 100.0,
+                "currency_id": invoice.currency_id.id,
+                "partner_id": self.account.id,
+                "invoice_ids": invoice.ids,
+            }
+        )
+        transaction._charge_with_token()
+        self.assertEqual(transaction.state, "error")
+        self.assertEqual(self._count_charges(), 1)
+        self.assertEqual(self._get_case(invoice).reason, "mismatch")
 
     def test_what_the_provider_does_not_accept_goes_to_a_person(self):
         self.token.stripe_payment_method = "pm_gone"
