@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from office import CLERK, SELLER
+from office import CLERK, SELLER, Refused
 
 CASES = """
     SELECT state, close_reason FROM crm_dunning_case
@@ -106,9 +106,17 @@ def test_a_clerk_works_a_case_while_it_is_paid(office, verb):
     move = create_invoice(office)
     case = open_case(office, move)
     arguments = ["Wrong quantity"] if verb == "action_dispute" else []
+
+    def work():
+        try:
+            office.colleague("crm.dunning.case", verb, [case], *arguments)
+        except Refused as refusal:
+            # The payment came first: there is nothing to dispute any more.
+            assert "is closed" in str(refusal)
+
     office.meet(
         "BEFORE UPDATE ON crm_dunning_case FOR EACH STATEMENT",
-        partial(office.colleague, "crm.dunning.case", verb, [case], *arguments),
+        work,
         partial(pay, office, move),
     )
     assert office.query(CASES, move) == [("closed", "paid")]

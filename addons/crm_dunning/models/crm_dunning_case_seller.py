@@ -29,17 +29,16 @@ class CrmDunningCase(models.Model):
                 case._add_deal_task(lead)
 
     def _add_deal_task(self, lead):
-        summary = self._get_deal_summary()
-        if lead.activity_search([ACTIVITY_DEAL]).filtered_domain(
-            [("summary", "=", summary)]
-        ):
+        if self._get_deal_tasks(lead):
             return
         owner = (lead.user_id | lead.team_id.user_id).filtered("active")[:1]
         lead.activity_schedule(
             ACTIVITY_DEAL,
             date_deadline=self._get_today(),
             user_id=(owner or self.company_id._get_billing_responsible()).id,
-            summary=summary,
+            summary=self.env._(
+                "Payment failed: %(invoice)s", invoice=self.move_id.name
+            ),
             note=self.env._(
                 "A charge of %(amount)s failed. Billing follows it up; a word to the "
                 "customer may help.",
@@ -47,17 +46,15 @@ class CrmDunningCase(models.Model):
             ),
         )
 
-    def _get_deal_summary(self):
-        return self.env._("Payment failed: %(invoice)s", invoice=self.move_id.name)
+    def _get_deal_tasks(self, leads):
+        """Return the open tasks of this case, whatever language they were left in."""
+        self.ensure_one()
+        tasks = leads.with_context(active_test=True).activity_search([ACTIVITY_DEAL])
+        name = self.move_id.name
+        return tasks.filtered(lambda task: name in (task.summary or "").split())
 
     def _end_deal_tasks(self, feedback):
         """Close the tasks on the deals of cases that have ended."""
-        failed = self.filtered("first_failure_at").with_context(active_test=True)
-        for case in failed:
-            tasks = case.move_id.opportunity_ids.activity_ids.filtered_domain(
-                [
-                    ("activity_type_id", "=", self.env.ref(ACTIVITY_DEAL).id),
-                    ("summary", "=", case._get_deal_summary()),
-                ]
-            )
-            tasks.action_feedback(feedback=feedback)
+        for case in self:
+            leads = case.move_id.opportunity_ids
+            case._get_deal_tasks(leads).action_feedback(feedback=feedback)

@@ -93,6 +93,15 @@ class TestSellerNews(DunningCommon):
         self._wake()
         self.assertFalse(self.deal.activity_ids, "paid: nothing is left to do")
 
+    def test_a_retry_that_collects_ends_the_task(self):
+        case = self.env["crm.dunning.case"]._open_for(
+            self.move, first_failure_at=self.noon
+        )
+        case.first_failure_at = False  # as a charge that succeeds leaves it
+        self._pay(self.move)
+        self._wake()
+        self.assertFalse(self.deal.activity_ids)
+
     def test_a_later_first_failure_counts_as_well(self):
         case = self.env["crm.dunning.case"]._open_for(self.move)
         self.assertFalse(self.deal.activity_ids)
