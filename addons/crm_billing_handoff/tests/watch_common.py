@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields
+from odoo.tools import SQL
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -61,7 +62,12 @@ class WatchMixin:
         records.flush_recordset()
         for name, instant in times.items():
             self.env.cr.execute(
-                f'UPDATE "{records._table}" SET "{name}" = %s WHERE id = ANY(%s)',
-                (instant, records.ids),
+                SQL(
+                    "UPDATE %s SET %s = %s WHERE id = ANY(%s)",
+                    SQL.identifier(records._table),
+                    SQL.identifier(name),
+                    instant,
+                    records.ids,
+                )
             )
         records.invalidate_recordset()
