@@ -55,6 +55,6 @@ class CrmDunningCase(models.Model):
 
     def _end_deal_tasks(self, feedback):
         """Close the tasks on the deals of cases that have ended."""
-        for case in self:
+        for case in self.filtered("move_id.opportunity_ids"):
             leads = case.move_id.opportunity_ids
             case._get_deal_tasks(leads).action_feedback(feedback=feedback)
