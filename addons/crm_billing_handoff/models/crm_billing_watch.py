@@ -123,6 +123,8 @@ class CrmBillingWatch(models.Model):
     def action_open(self):
         """Show what the watchdog looks at, with the reader's own rights."""
         self.ensure_one()
+        if not self.link:
+            return False
         return {
             "type": "ir.actions.act_window",
             "name": self.name,
@@ -184,7 +186,8 @@ class CrmBillingWatch(models.Model):
                     values = {"key": key, "name": key, "company_id": company_id}
                     watches.create({**values, "last_seen_at": now})
                     return
-                self.env.cr.execute(self._prepare_sign(known[0][0], now))
+                sign = self._prepare_sign(known[0][0], now)
+                self.env.cr.execute(sign, log_exceptions=False)
         except (psycopg2.OperationalError, psycopg2.IntegrityError):
             # Somebody else notes a sign in this very moment: one is enough.
             return
@@ -279,8 +282,15 @@ class CrmBillingWatch(models.Model):
         :param now: instant (naive UTC), the clock by default
         """
         now = now or fields.Datetime.now()
-        self.sudo()._seen(HEARTBEAT, now=now)
-        self.sudo()._refresh(now)
+        watches = self.sudo()
+        try:
+            watches._seen(HEARTBEAT, now=now)
+            watches._refresh(now)
+            self.env.flush_all()
+        except psycopg2.OperationalError:
+            # What is watched changed meanwhile: the next look is minutes away.
+            _logger.info("The watchdog lost a race and looks again later")
+            self.env.cr.rollback()
 
     @api.model
     def _refresh_if_stale(self):
