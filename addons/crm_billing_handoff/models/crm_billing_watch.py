@@ -134,7 +134,6 @@ class CrmBillingWatch(models.Model):
             "context": {"active_test": False},
         }
 
-    @api.model
     def action_address(self):
         """Show the address that a monitor outside asks."""
         return {

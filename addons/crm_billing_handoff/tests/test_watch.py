@@ -411,3 +411,21 @@ class TestHealthAddress(WatchMixin, BillingHandoffCommon, HttpCase):
         self.assertFalse(other.billing_health_token)
         with self.assertRaises(AccessError):
             self.company.with_user(self.clerk).read(["billing_health_token"])
+
+
+@tagged("post_install", "-at_install")
+class TestWatchTour(WatchMixin, BillingHandoffCommon, HttpCase):
+    def test_the_menu_tells_of_silence(self):
+        """Idea 6: every opening of the menu looks, whatever runs or does not."""
+        self.env.ref(PROCESS.removeprefix("job:")).active = False
+        self.env.flush_all()
+
+        self.start_tour(
+            "/odoo/billing-accounts",
+            "billing_manager_hears_of_silence",
+            login=self.manager.login,
+        )
+
+        self.env.invalidate_all()
+        self._assert_alarm(PROCESS, "off")
+        self.assertTrue(self.company.billing_health_token)
