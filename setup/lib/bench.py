@@ -7,6 +7,7 @@ from dataclasses import InitVar, asdict, dataclass, field
 from . import (
     bench_agreement,
     bench_agreement_scale,
+    bench_charge,
     bench_dunning,
     bench_handoff,
     bench_usage,
@@ -28,6 +29,7 @@ SUITES = {
     "P11": bench_dunning.whole_run,
     "P16": bench_handoff.one_deal,
     "P17": bench_handoff.many_deals,
+    "P18": bench_charge.few_among_many,
     "P19": bench_handoff.installation,
 }
 

@@ -189,7 +189,7 @@ class AccountMove(models.Model):
 
     # === BUSINESS METHODS - HOW MUCH === #
 
-    def _get_charge_amounts(self, source, now):
+    def _get_charge_amounts(self, source, now, policies=None):
         """Return what of each invoice may be charged at ``now``.
 
         Instalments that are due on the payer's local date; under a policy that charges
@@ -197,11 +197,12 @@ class AccountMove(models.Model):
         not released, nor, without a person, what is excluded from follow-ups.
 
         :param source: as in the attempt
+        :param policies: ``{move: policy}``, if it is known
         :return: ``{move: Decimal}`` in the currency of the invoice
         """
         found = dict.fromkeys(self, Decimal(0))
         rows = self.env["account.move.line"]._get_open_instalments(move_ids=self.ids)
-        policies = self._get_charge_policies()
+        policies = policies or self._get_charge_policies()
         for move in self:
             payer = move.commercial_partner_id
             today = payer._get_dunning_today(move.company_id, now)

@@ -168,17 +168,9 @@ class CrmDunningAttempt(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                  WITH payer AS (
-                       SELECT DISTINCT contact.commercial_partner_id AS id
-                         FROM payment_token token
-                         JOIN payment_provider provider
-                           ON provider.id = token.provider_id AND provider.dunning_armed
-                         JOIN res_partner contact ON contact.id = token.partner_id
-                        WHERE token.active AND token.dunning_blocked_class IS NULL)
                 SELECT line.move_id
                   FROM account_move_line line
                   JOIN account_move move ON move.id = line.move_id
-                  JOIN payer ON payer.id = move.commercial_partner_id
              LEFT JOIN crm_dunning_case one
                     ON one.move_id = line.move_id AND one.state != 'closed'
                  WHERE line.display_type = 'payment_term'
@@ -192,6 +184,13 @@ class CrmDunningAttempt(models.Model):
                    AND (%(at_due)s OR move.create_date >= %(armed)s)
                    AND one.first_failure_at IS NULL AND one.next_try_at IS NULL
                    AND COALESCE(one.state, 'automatic') = 'automatic'
+                   AND EXISTS (
+                       SELECT FROM payment_token token
+                         JOIN payment_provider provider
+                           ON provider.id = token.provider_id AND provider.dunning_armed
+                         JOIN res_partner contact ON contact.id = token.partner_id
+                        WHERE contact.commercial_partner_id = move.commercial_partner_id
+                          AND token.active AND token.dunning_blocked_class IS NULL)
               ORDER BY line.date_maturity, line.id
                 """,
                 first=first,
@@ -304,25 +303,35 @@ class AccountMove(models.Model):
     def _filtered_to_charge(self, policies, now):
         """Return the invoices that one of ``policies`` charges by itself at ``now``."""
         chosen = self._get_charge_policies()
-        amounts = self._get_charge_amounts("due", now)
-        coming = self._filtered_charge_coming(now)
-        return coming.filtered(
+        amounts = self._get_charge_amounts("due", now, chosen)
+        hours = {}
+
+        def is_open_hour(move):
+            payer = move.commercial_partner_id
+            key = chosen[move], payer._get_dunning_tz(move.company_id)
+            if key not in hours:
+                hours[key] = key[0]._get_window(key[1]).is_open(now)
+            return hours[key]
+
+        return self._filtered_charge_coming(now, chosen).filtered(
             lambda move: (
                 chosen[move] in policies
                 and amounts[move] > 0
-                and move._is_open_hour(chosen[move], now)
+                and is_open_hour(move)
                 and move._is_announced(chosen[move], now)
             )
         )
 
-    def _filtered_charge_coming(self, now):
+    def _filtered_charge_coming(self, now, chosen=None):
         """Return the invoices with something that was charged or will be by itself.
 
         Only what fell due, on the payer's date, since the policy was armed: arming
         charges nobody for the past. Nor is charged, but reminded of, what has been due
         for `CHARGED_DAYS` and more.
+
+        :param chosen: ``{move: policy}``, if it is known
         """
-        chosen = self._get_charge_policies()
+        chosen = chosen or self._get_charge_policies()
         rows = self.env["account.move.line"]._get_open_instalments(move_ids=self.ids)
         return self.filtered(
             lambda move: (
@@ -340,11 +349,6 @@ class AccountMove(models.Model):
             today - timedelta(days=CHARGED_DAYS),
         )
         return any(row.due >= first for row in rows.get(self.id, ()))
-
-    def _is_open_hour(self, policy, now):
-        payer = self.commercial_partner_id
-        window = policy._get_window(payer._get_dunning_tz(self.company_id))
-        return window.is_open(now)
 
     def _is_announced(self, policy, now):
         """Return whether the customer was told as early as the policy promises."""
