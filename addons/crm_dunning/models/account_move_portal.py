@@ -9,6 +9,32 @@ from odoo.tools import format_date
 class AccountMove(models.Model):
     _inherit = "account.move"
 
+    # === BUSINESS METHODS - WRITTEN ON THE PAGE === #
+
+    def _message_post_after_hook(self, new_message, message_values):
+        """Override of `mail`: what is written on the page is read as a reply is."""
+        result = super()._message_post_after_hook(new_message, message_values)
+        if self._is_written_on_page(new_message):
+            content = {
+                "author_id": new_message.author_id.id,
+                "body": new_message.body,
+                "subject": new_message.subject,
+            }
+            if self._is_dunning_reply(content):
+                self._on_reply(content)
+        return result
+
+    def _is_written_on_page(self, message):
+        """Return whether a customer typed it: no mail, no note of ours."""
+        return (
+            len(self) == 1
+            and message.message_type == "comment"
+            and not message.subtype_id.internal
+            and self.env.user.share
+        )
+
+    # === BUSINESS METHODS - THE PAGE === #
+
     def _get_portal_today(self, now):
         """Return the local date of the payer at ``now`` (naive UTC)."""
         payer = self.commercial_partner_id

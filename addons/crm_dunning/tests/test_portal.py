@@ -1,9 +1,10 @@
 from datetime import timedelta
 
-from odoo.tests import tagged
+from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
-from .portal_common import PortalCommon
+from .dunning_run_common import FollowUpCommon
+from .portal_common import PortalCommon, PortalMixin
 
 HTTP = "odoo.http"
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -360,3 +361,51 @@ class TestPortalPage(PortalCommon):
         self.authenticate("dunning_customer", "dunning_customer")
         answer = self.url_open("/my/invoices")
         self.assertEqual(answer.text.count("o_dunning_overdue"), 1)
+
+
+@tagged("post_install", "-at_install")
+class TestPortalMessages(PortalMixin, HttpCase, FollowUpCommon):
+    """Idea 25: what is written on the page is understood as an answered mail is."""
+
+    def _write(self, text, **rights):
+        self.make_jsonrpc_request(
+            "/mail/message/post",
+            {
+                "thread_model": "account.move",
+                "thread_id": self.invoice.id,
+                "post_data": {
+                    "body": text,
+                    "message_type": "comment",
+                    "subtype_xmlid": "mail.mt_comment",
+                },
+                **rights,
+            },
+        )
+        self.env.invalidate_all()
+        return self._get_case(self.invoice)
+
+    def test_without_a_reminder_it_is_a_message(self):
+        self.authenticate("dunning_customer", "dunning_customer")
+        self.assertFalse(self._write("We have already paid this."))
+        self.assertIn("already paid", self.invoice.message_ids[0].body)
+
+    def test_signed_in(self):
+        self.assertTrue(self._run(self.today))
+        self.authenticate("dunning_customer", "dunning_customer")
+        case = self._write("We have already paid this.")
+        self.assertEqual((case.state, case.reason), ("person", "reply"))
+
+    def test_by_link(self):
+        self.assertTrue(self._run(self.today))
+        token = self.invoice._portal_ensure_token()
+        case = self._write("We have already paid this.", token=token)
+        self.assertEqual((case.state, case.reason), ("person", "reply"))
+
+    def test_a_colleague_writes(self):
+        self.assertTrue(self._run(self.today))
+        self.invoice.with_user(self.clerk).message_post(
+            body="They have already paid this.",
+            message_type="comment",
+            subtype_xmlid="mail.mt_comment",
+        )
+        self.assertEqual(self._get_case(self.invoice).state, "automatic")
