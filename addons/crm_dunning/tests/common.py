@@ -5,8 +5,10 @@ from odoo.fields import Command
 
 from odoo.addons.crm_billing_handoff.tests.common import BillingHandoffCommon
 
+from .stripe_common import ProviderMixin
 
-class DunningCommon(BillingHandoffCommon):
+
+class DunningCommon(ProviderMixin, BillingHandoffCommon):
     """Posted invoices of a given age, an armed policy with the shipped days."""
 
     @classmethod

@@ -10,7 +10,39 @@ WEBHOOK_SECRET = "whsec_local"
 METHODS = {"card": "card", "sepa_debit": "sepa_direct_debit"}  # Stripe: Odoo
 
 
-class StripeMixin:
+class ProviderMixin:
+    """A Stripe provider in test mode, with keys that nobody answers by itself."""
+
+    @classmethod
+    def _create_stripe_provider(cls, company=None, **values):
+        """Return the Stripe provider of the test company, in test mode."""
+        company = company or cls.env.company
+        provider = cls.env["payment.provider"].search(
+            [("code", "=", "stripe"), ("company_id", "=", company.id)], limit=1
+        )
+        if not provider:
+            shipped = cls.env.ref("payment.payment_provider_stripe")
+            provider = shipped.copy({"company_id": company.id})
+        methods = cls.env["payment.method"]
+        for name in METHODS.values():
+            methods += cls.env.ref(f"payment.payment_method_{name}")
+        provider.write(
+            {
+                "state": "test",
+                "is_published": True,
+                "allow_tokenization": True,
+                "stripe_publishable_key": "pk_test_local",
+                "stripe_secret_key": API_KEY,
+                "stripe_webhook_secret": WEBHOOK_SECRET,
+                "payment_method_ids": [Command.link(method.id) for method in methods],
+                **values,
+            }
+        )
+        methods.active = True
+        return provider
+
+
+class StripeMixin(ProviderMixin):
     """``cls.stripe``: a local Stripe in a thread, and a provider that talks to it.
 
     Put it before the test class: ``class TestCharge(StripeMixin, DunningCommon)``.
@@ -47,34 +79,6 @@ class StripeMixin:
         return super()._request_handler(session, request, **kwargs)
 
     # === RECORDS === #
-
-    @classmethod
-    def _create_stripe_provider(cls, company=None, **values):
-        """Return the Stripe provider of the test company, in test mode."""
-        company = company or cls.env.company
-        provider = cls.env["payment.provider"].search(
-            [("code", "=", "stripe"), ("company_id", "=", company.id)], limit=1
-        )
-        if not provider:
-            shipped = cls.env.ref("payment.payment_provider_stripe")
-            provider = shipped.copy({"company_id": company.id})
-        methods = cls.env["payment.method"]
-        for name in METHODS.values():
-            methods += cls.env.ref(f"payment.payment_method_{name}")
-        provider.write(
-            {
-                "state": "test",
-                "is_published": True,
-                "allow_tokenization": True,
-                "stripe_publishable_key": "pk_test_local",
-                "stripe_secret_key": API_KEY,
-                "stripe_webhook_secret": WEBHOOK_SECRET,
-                "payment_method_ids": [Command.link(method.id) for method in methods],
-                **values,
-            }
-        )
-        methods.active = True
-        return provider
 
     @classmethod
     def _create_token(cls, partner, method="pm_card_visa", number=None):

@@ -12,17 +12,15 @@ class TestNoticeCharge(FollowUpCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.provider = cls.env["payment.provider"].search([], limit=1)
-        cls.provider.write({"state": "test", "dunning_armed": True})
+        cls.provider = cls._create_stripe_provider(dunning_armed=True)
         cls.policy.write({"charge_mode": "due", "armed_at": "2026-01-01 00:00:00"})
         cls.token = cls.env["payment.token"].create(
             {
                 "provider_id": cls.provider.id,
-                "payment_method_id": cls.env["payment.method"]
-                .search([("active", "=", True)], limit=1)
-                .id,
+                "payment_method_id": cls.env.ref("payment.payment_method_card").id,
                 "partner_id": cls.account.id,
-                "provider_ref": "x",
+                "provider_ref": "cus_x",
+                "stripe_payment_method": "pm_x",
                 "payment_details": "4242",
             }
         )

@@ -17,7 +17,7 @@ class TestNoticeMail(MailCase, FollowUpCommon):
         cls.env["ir.config_parameter"].set_param(
             "account_payment.enable_portal_payment", "True"
         )
-        cls.env["payment.provider"].search([], limit=1).state = "test"
+        cls._create_stripe_provider()
 
     def _send(self, day="2027-02-12 12:30:00"):
         """Let the mail queue run at an instant; return the mails that left."""

@@ -93,10 +93,9 @@ class TestPreflight(FollowUpCommon):
         self.assertIsNone(self._get_reason("person"))
 
     def test_in_flight(self):
-        provider = self.env["payment.provider"].search([], limit=1)
         values = {
-            "provider_id": provider.id,
-            "payment_method_id": self.env["payment.method"].search([], limit=1).id,
+            "provider_id": self._create_stripe_provider().id,
+            "payment_method_id": self.env.ref("payment.payment_method_card").id,
             "amount": 100,
             "currency_id": self.currency.id,
             "partner_id": self.account.id,
@@ -123,7 +122,7 @@ class TestPreflight(FollowUpCommon):
                 "key": "test",
                 "source": "due",
                 "move_id": self.move.id,
-                "provider_id": self.env["payment.provider"].search([], limit=1).id,
+                "provider_id": self._create_stripe_provider().id,
                 "currency_id": self.currency.id,
                 "amount": 100,
             }
@@ -230,15 +229,15 @@ class TestPreflight(FollowUpCommon):
 
     def test_automatic_payment(self):
         """Who pays automatically is not reminded, until a charge has failed."""
-        provider = self.env["payment.provider"].search([], limit=1)
-        provider.write({"state": "test", "dunning_armed": True})
+        provider = self._create_stripe_provider(dunning_armed=True)
         self.policy.armed_at = "2026-01-01 00:00:00"
         self.env["payment.token"].create(
             {
                 "provider_id": provider.id,
-                "payment_method_id": self.env["payment.method"].search([], limit=1).id,
+                "payment_method_id": self.env.ref("payment.payment_method_card").id,
                 "partner_id": self.account.id,
-                "provider_ref": "x",
+                "provider_ref": "cus_x",
+                "stripe_payment_method": "pm_x",
                 "payment_details": "1234",
             }
         )

@@ -61,9 +61,7 @@ class TestRecoveryReport(DunningCommon):
 
     @classmethod
     def _charge(cls, move, state, at, **values):
-        provider = cls.env["payment.provider"].search(
-            [("company_id", "=", cls.company.id)], limit=1
-        )
+        provider = cls._create_stripe_provider()
         return cls.env["crm.dunning.attempt"].create(
             {
                 "key": f"{move.id}-{at}",
@@ -205,8 +203,8 @@ class TestRecoveryReport(DunningCommon):
         payment = self._pay_on(self.move, "2026-02-14")
         transaction = self.env["payment.transaction"].create(
             {
-                "provider_id": self.env["payment.provider"].search([], limit=1).id,
-                "payment_method_id": self.env["payment.method"].search([], limit=1).id,
+                "provider_id": self._create_stripe_provider().id,
+                "payment_method_id": self.env.ref("payment.payment_method_card").id,
                 "reference": "charge-1",
                 "amount": 100.0,
                 "currency_id": self.currency.id,
