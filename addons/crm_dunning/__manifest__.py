@@ -50,6 +50,7 @@
         "views/account_move_case_views.xml",
         "views/crm_dunning_sales_views.xml",
         "views/res_partner_case_views.xml",
+        "views/payment_charge_views.xml",
         "views/crm_billing_timeline_views.xml",
         "views/crm_dunning_notice_views.xml",
         "views/crm_dunning_reply_rule_views.xml",
