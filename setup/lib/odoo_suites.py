@@ -13,6 +13,12 @@ from .paths import CONF, LOGS, ROOT, SETUP
 MODULES = ("crm", "sale_crm", "payment", "payment_stripe", "account_payment")
 BASELINE = SETUP / "odoo_baseline.txt"
 LOG = LOGS / "odoo-suites.log"
+# What our addons do otherwise than Odoo, on purpose, and why.
+CHANGED = {
+    "payment_stripe/tests/test_refund_flows.py::TestRefundFlows"
+    "::test_refund_id_is_set_as_provider_reference": "a refund is written down and "
+    "committed before it is sent, so its id is known a moment later",
+}
 FAILED = re.compile(r"^(?:FAILED|ERROR|SUBFAILED\S*) \S*?addons/(\S+)", re.M)
 
 
@@ -38,9 +44,14 @@ def run(baseline=False):
         print(last)
         return 0
     known = set(BASELINE.read_text().split()) if BASELINE.exists() else set()
+    for test in sorted(failed & CHANGED.keys()):
+        print(f"changed on purpose: {test}\n  ({CHANGED[test]})")
+    known |= CHANGED.keys()
     for test in sorted(failed - known):
         print(f"FAILED {test}")
-    print(f"{len(failed & known)} of the failures are plain Odoo's own")
+    print(
+        f"{len(failed & known - CHANGED.keys())} of the failures are plain Odoo's own"
+    )
     print(last)
     return 1 if failed - known else 0
 
