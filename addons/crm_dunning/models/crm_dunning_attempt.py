@@ -56,6 +56,7 @@ class CrmDunningAttempt(models.Model):
         string="Invoice",
         index=True,
         readonly=True,
+        ondelete="restrict",
         check_company=True,
         help="Empty only for the refund of a payment that had no invoice.",
     )

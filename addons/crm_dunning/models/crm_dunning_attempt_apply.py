@@ -237,8 +237,7 @@ class CrmDunningAttempt(models.Model):
             values["http_status"] = 402
             values["card_brand"] = found.decline.brand or self.card_brand
         self.write(values)
-        if state != "succeeded" and self.move_id:
-            self.move_id._write_lease(None, None)
+        self.move_id._write_lease(None, None)
 
     def _get_case(self):
         """Return the open case of the invoice, opened if there is none."""

@@ -7,6 +7,7 @@ import psycopg2
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import SQL, split_every
 
 from .crm_dunning_attempt import LIVE_STATES
@@ -238,26 +239,27 @@ class CrmDunningAttempt(models.Model):
             if not commit_progress(1):
                 return
         for transaction in transactions:
-            transaction._prove(now)
+            if not transaction._prove(now):
+                transaction._ask_person(now - PERSON_AFTER)
             if not commit_progress(1):
                 return
 
     @api.model
     def _find_unknown(self, now):
-        """Return the live attempts that it is time to ask about."""
-        found = self.search(
-            [("state", "in", LIVE_STATES)], order="checked_at nulls first, id"
-        )
-        return found.filtered(lambda attempt: attempt._is_to_check(now))[:BATCH]
+        """Return the live attempts that it is time to ask about, longest unasked first.
 
-    def _is_to_check(self, now):
-        if not self.checked_at:
-            return True
-        if self.state == "processing":
-            patience = DEBIT_PATIENCE
-        else:
-            patience = LATER if self.asked_at else PATIENCE
-        return self.checked_at <= now - patience
+        A debit takes days, and where a person was asked there is no hurry either.
+        """
+        lost = Domain("state", "in", ("sending", "verifying"))
+        waits = (
+            (lost & Domain("asked_at", "=", False), PATIENCE),
+            (lost & Domain("asked_at", "!=", False), LATER),
+            (Domain("state", "=", "processing"), DEBIT_PATIENCE),
+        )
+        due = Domain("state", "in", LIVE_STATES) & Domain("checked_at", "=", False)
+        for domain, patience in waits:
+            due |= domain & Domain("checked_at", "<=", now - patience)
+        return self.search(due, order="checked_at nulls first, id", limit=BATCH)
 
     def _ask_person(self, now):
         """After two hours without an answer a person is asked; asking goes on (9)."""

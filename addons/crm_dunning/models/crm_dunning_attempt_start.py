@@ -43,10 +43,8 @@ class CrmDunningAttempt(models.Model):
         # Attempts and transactions are the flow's, whoever starts it.
         attempts, moves = self.sudo(), moves.sudo()
         moves = moves.try_lock_for_update(allow_referencing=True)
-        moves._write_lease(
-            "person" if source == "person" else "retry",
-            now + timedelta(hours=LEASE_HOURS),
-        ) if moves else None
+        who = "person" if source == "person" else "retry"
+        moves._write_lease(who, now + timedelta(hours=LEASE_HOURS))
         obstacles = attempts._get_obstacles(moves, source, now)
         free = moves.filtered(lambda move: move not in obstacles)
         (moves - free)._write_lease(None, None)

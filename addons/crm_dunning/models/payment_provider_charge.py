@@ -178,33 +178,35 @@ class PaymentProvider(models.Model):
     def _get_charge_problems(self):
         """Return what is missing before this provider may charge, in words."""
         self.ensure_one()
-        _ = self.env._
         problems = []
         if self.state == "disabled":
-            problems.append(_("it is disabled"))
+            problems.append(self.env._("it is disabled"))
         if not self.journal_id:
-            problems.append(_("it has no journal to book payments in"))
+            problems.append(self.env._("it has no journal to book payments in"))
         if self.capture_manually:
             problems.append(
-                _("it captures by hand, so that a charge would only reserve money")
+                self.env._(
+                    "it captures by hand, so that a charge would only reserve money"
+                )
             )
         if self.code == "stripe":
             problems += self._get_stripe_problems()
         return problems
 
     def _get_stripe_problems(self):
-        _ = self.env._
         problems = []
         key = stripe_utils.get_secret_key(self)
         if not key:
-            problems.append(_("it has no secret key"))
+            problems.append(self.env._("it has no secret key"))
         elif is_test_key(key) != (self.state == "test"):
             problems.append(
-                _("its key does not fit its state: test keys are for test mode only")
+                self.env._(
+                    "its key does not fit its state: test keys are for test mode only"
+                )
             )
         if not self._get_webhook_secrets():
             problems.append(
-                _(
+                self.env._(
                     "it has no webhook signing secret: without one, anybody could "
                     "report a payment that never happened"
                 )

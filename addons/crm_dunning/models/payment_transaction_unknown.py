@@ -74,6 +74,20 @@ class PaymentTransaction(models.Model):
             return False
         return not self.outcome_unknown
 
+    def _ask_person(self, limit):
+        """Ask a person about a payment that began before ``limit`` (naive UTC)."""
+        moves = self._get_paid_invoices().filtered(
+            lambda move: move.dunning_outcome == "open"
+        )
+        if self.create_date > limit or not moves:
+            return
+        note = self.env._(
+            "Whether payment %(reference)s took money is not known. The provider is "
+            "asked on and on; nothing else is charged meanwhile. Look there.",
+            reference=self.reference,
+        )
+        self.env["crm.dunning.case"]._open_for(moves)._take_over("unknown", note)
+
     def _prepare_question(self):
         return {
             "intent_id": self.provider_reference or None,

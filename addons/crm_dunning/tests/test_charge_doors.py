@@ -140,6 +140,17 @@ class TestOtherDoors(ChargeCommon):
         self.assertEqual(transaction.state, "done")
         self.assertPaid(invoice)
 
+    def test_after_two_hours_a_person_is_asked(self):
+        invoice = self._create_invoice()
+        self._lose_core_answer(invoice)
+        self.stripe.fault("drop_before", "*", method="GET", times=20)
+        self._reconcile(self.now + timedelta(hours=1))
+        self.assertFalse(self._get_case(invoice))
+        self._reconcile(self.now + timedelta(hours=2, minutes=1))
+        self.assertRecordValues(
+            self._get_case(invoice), [{"state": "person", "reason": "unknown"}]
+        )
+
     def test_a_request_that_never_arrived_is_proven_too(self):
         invoice = self._create_invoice()
         transaction = self._lose_core_answer(invoice, "drop_before")
