@@ -62,8 +62,11 @@ class AccountMove(models.Model):
             }
         )
         move._hear_reply()
-        getattr(case, f"_hear_{kind}")(answer, now)
-        move._tell_answer(answer, case)
+        owner = move._get_answer_owner(case)
+        # Written in the customer's language, read by whoever works the case.
+        told = answer.with_context(lang=owner.lang)
+        getattr(case.with_context(lang=owner.lang), f"_hear_{kind}")(told, now)
+        move.with_context(lang=owner.lang)._tell_answer(told, owner)
         return answer
 
     def _check_can_answer(self, key, now):
@@ -174,11 +177,13 @@ class AccountMove(models.Model):
 
     # === BUSINESS METHODS - TELLING === #
 
-    def _tell_answer(self, answer, case):
-        """Log the answer in the thread of the invoice, and mail it to who works it."""
+    def _get_answer_owner(self, case):
+        """Return who hears of an answer: the case's owner, else the policy's."""
         owner = case.owner_id or case.policy_id.owner_id
-        if not owner.active:
-            owner = self.company_id._get_billing_responsible()
+        return owner if owner.active else self.company_id._get_billing_responsible()
+
+    def _tell_answer(self, answer, owner):
+        """Log the answer in the thread of the invoice, and mail it to who works it."""
         where = (
             self.env._("with the link of a mail")
             if answer.by_link

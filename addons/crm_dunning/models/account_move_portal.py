@@ -159,7 +159,7 @@ class AccountMove(models.Model):
                 "Your last payment did not go through. We try again on %(date)s with "
                 "the payment method you have saved. You can also pay now, or save "
                 "another one.",
-                date=format_date(self.env, case.next_try_at.date()),
+                date=format_date(self.env, self._get_portal_today(case.next_try_at)),
             )
         if case.first_failure_at:
             return "warning", _(

@@ -98,6 +98,21 @@ class TestPortalAnswers(PortalCommon):
         owner = self._get_case(self.invoice).owner_id
         self.assertIn(owner.partner_id, message.notified_partner_ids)
 
+    def test_the_owner_reads_it_in_the_owners_language(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.invoice.partner_id.lang = "fr_FR"
+        label = self.env["ir.model.fields.selection"].search(
+            [("field_id.model", "=", "crm.dunning.answer"), ("value", "=", "amount")]
+        )
+        label.with_context(lang="fr_FR").name = "Le montant est faux"
+        self.opener.cookies["frontend_lang"] = "fr_FR"
+        answer, _page = self._page()
+        self.assertIn("Le montant est faux", answer.text)
+        self._post("problem", problem="amount", text="Trop")
+        note = self._get_case(self.invoice).dispute_note
+        self.assertIn("The amount is not right", note)
+        self.assertIn("Trop", note)
+
     def test_the_same_form_twice_is_heard_once(self):
         form = {"date": self.today.isoformat(), "key": "same", "reference": "A"}
         first = self._post("paid", **form)
