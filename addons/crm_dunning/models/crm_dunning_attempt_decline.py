@@ -213,6 +213,13 @@ class CrmDunningCase(models.Model):
         else:
             self._judge_hard_declines(now)
 
+    def _drop_try(self):
+        """Plan no try any more."""
+        for case in self.filtered("next_try_at"):
+            case.write({"next_try_at": False})
+            if case.state == "retrying":
+                case.state = case._get_working_state()
+
     def _get_retry_facts(self, attempt, decline, now):
         first = self.first_failure_at
         sent = self.move_id.dunning_attempt_ids.filtered(

@@ -1,12 +1,13 @@
 """The jobs: charge what is due, find out what is not known."""
 
+import contextlib
 import logging
+import traceback
 from datetime import timedelta
 
 import psycopg2
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL, split_every
 
@@ -21,6 +22,7 @@ JOBS = {
 CHARGED_DAYS = 60
 BATCH = 200  # questions in one run
 CHUNK = 500
+POSTPONED = timedelta(days=3)  # by a limit of the card; longer, a person is asked
 PATIENCE = timedelta(minutes=2)  # until an attempt that somebody sends is looked at
 PERSON_AFTER = timedelta(hours=2)  # with an unknown outcome
 LATER = timedelta(minutes=30)  # between two questions, once a person was asked
@@ -65,40 +67,64 @@ class CrmDunningAttempt(models.Model):
         self._hand_over_hard_declines(now)
         commit_progress()
 
+    @contextlib.contextmanager
+    def _isolated(self, record):
+        """Let nothing that breaks at one record stop the others.
+
+        A lost race is nobody's fault: another worker, the customer or a clerk was
+        faster, and the record is looked at again next time.
+        """
+        try:
+            yield
+        except psycopg2.Error:
+            _logger.info("%s changed meanwhile", record)
+            self._rollback()
+        except Exception as error:
+            # The trace without the message, which may quote what a customer wrote.
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            name = type(error).__name__
+            self._rollback()
+            _logger.error("%s could not be followed, %s:\n%s", record, name, trace)
+
     @api.model
     def _charge_one(self, move, source, now):
         """Prove what is open of one invoice, then charge it; one at a time."""
-        try:
+        attempts = self.browse()
+        with self._isolated(move):
             self._commit()
             move._prove_transactions(now)
             attempts = self._start(move, source, now)
             if not attempts:
-                self._explain_wait(move, source, now)
+                self._plan_obstructed(move, source, now)
             self._commit()
-        except psycopg2.Error:
-            # Another worker, the customer or a clerk was faster: look again next time.
-            _logger.info("Invoice %s changed while it was to be charged", move.id)
-            self._rollback()
-            return
-        except UserError as error:
-            _logger.warning("Invoice %s not charged: %s", move.id, type(error).__name__)
-            self._rollback()
-            return
         for attempt in attempts:
             attempt._send(now)
 
-    def _explain_wait(self, move, source, now):
-        """A planned try that never becomes possible goes to a person."""
-        case = move.dunning_case_ids.filtered(lambda case: case.state != "closed")
-        if source != "retry" or not case.next_try_at:
+    def _plan_obstructed(self, move, source, now):
+        """Plan anew, or hand over, what cannot be charged for long or for ever."""
+        if self._get_blocks(move, source, now):
             return
-        if not move._get_dunning_blocks(now, "charge"):
-            if not move._get_dunning_token():
-                case.write({"next_try_at": False, "state": "automatic"})
-                case._take_over("no_method")
-            elif self._is_refused_for_good(move, move._get_dunning_token()):
-                case.write({"next_try_at": False, "state": "automatic"})
-                case._judge_hard_declines(now)
+        case = move.dunning_case_ids.filtered(lambda case: case.state != "closed")
+        if not move._get_charge_amounts(source, now)[move] > 0:
+            case._drop_try()  # what had failed has been paid another way
+            return
+        token = move._get_dunning_token()
+        if not token or self._is_refused_for_good(move, token):
+            if source == "retry":
+                case._drop_try()
+                case._judge_hard_declines(now) if token else case._take_over(
+                    "no_method"
+                )
+            return
+        policy = move._get_charge_policies()[move]
+        verdict = self._get_cap_verdict(move, token, policy, now)
+        if verdict.allowed:
+            return
+        case = self.env["crm.dunning.case"]._open_for(move)
+        if verdict.not_before and verdict.not_before <= now + POSTPONED:
+            case.write({"next_try_at": verdict.not_before, "state": "retrying"})
+        else:
+            case._take_over("retries")
 
     @api.model
     def _find_to_charge(self, now):
@@ -215,7 +241,10 @@ class CrmDunningAttempt(models.Model):
                 ("state", "in", ("automatic", "retrying")),
             ]
         )
-        cases._judge_hard_declines(now)
+        for case in cases:
+            with self._isolated(case):
+                case._judge_hard_declines(now)
+                self._commit()
 
     # === BUSINESS METHODS - FINDING OUT === #
 
@@ -235,12 +264,14 @@ class CrmDunningAttempt(models.Model):
         commit_progress(remaining=len(attempts) + len(transactions))
         for attempt in attempts:
             attempt._send(now)
-            attempt._ask_person(now)
+            with self._isolated(attempt):
+                attempt._ask_person(now)
             if not commit_progress(1):
                 return
         for transaction in transactions:
-            if not transaction._prove(now):
-                transaction._ask_person(now - PERSON_AFTER)
+            with self._isolated(transaction):
+                if not transaction._prove(now):
+                    transaction._ask_person(now - PERSON_AFTER)
             if not commit_progress(1):
                 return
 

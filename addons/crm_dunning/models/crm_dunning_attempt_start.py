@@ -195,20 +195,23 @@ class CrmDunningAttempt(models.Model):
                 "the bank has declined this method for good: the customer has to save "
                 "another one, or to pay with the pay link"
             )
-        facts = self._get_cap_attempts(move, token, now)
-        verdict = caps.allowed_at(
-            facts,
+        verdict = self._get_cap_verdict(move, token, policy, now)
+        if not verdict.allowed:
+            return self.env._(
+                "the limit of charges is reached (%(limit)s)", limit=verdict.reason
+            )
+        return None
+
+    def _get_cap_verdict(self, move, token, policy, now):
+        """Return whether the limits of card and invoice allow a charge at ``now``."""
+        return caps.allowed_at(
+            self._get_cap_attempts(move, token, now),
             now,
             card=token._get_card_key(),
             invoice=move.id,
             brand=token.card_brand,
             limits=policy._to_retry_policy().limits,
         )
-        if not verdict.allowed:
-            return self.env._(
-                "the limit of charges is reached (%(limit)s)", limit=verdict.reason
-            )
-        return None
 
     def _is_refused_for_good(self, move, token):
         """Return whether the last decline forbids the same card for this invoice."""

@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from unittest.mock import patch
 
 from odoo.fields import Datetime
 from odoo.tests import tagged
@@ -197,6 +198,47 @@ class TestDeclines(ChargeCommon):
         case.next_try_at = attempt.settled_at + timedelta(hours=1)
         self._run_charges(attempt.settled_at + timedelta(days=1))
         self.assertPaid(invoice)
+
+    def test_without_a_method_a_planned_try_goes_to_a_person(self):
+        _invoice, case, attempt = self._fail("insufficient_funds")
+        self.token.active = False
+        self._run_charges(attempt.settled_at + timedelta(days=1, minutes=1))
+        self.assertRecordValues(
+            case,
+            [{"state": "person", "reason": "no_method", "next_try_at": False}],
+        )
+
+    def test_what_the_limits_forbid_waits_or_goes_to_a_person(self):
+        self._decline("generic_decline")
+        for _number in range(caps.HARD.per_card):
+            self._charge(self._create_invoice(amount=1.0))
+        for days, state in ((0, "person"), (28, "retrying")):
+            now = self.now + timedelta(days=days)
+            invoice = self._create_invoice(due=now.date())
+            self._run_charges(now)
+            self.assertFalse(self._get_attempts(invoice))
+            case = self._get_case(invoice)
+            self.assertEqual(case.state, state)
+        self.assertGreater(case.next_try_at, self.now + timedelta(days=29))
+
+    def test_one_broken_invoice_stops_nobody(self):
+        """Whatever breaks: it is logged, and the others are charged."""
+        good, bad, other = (self._create_invoice() for _number in range(3))
+        token_of = type(bad)._get_dunning_token
+
+        def break_one(move):
+            if move == bad:
+                raise ZeroDivisionError
+            return token_of(move)
+
+        with (
+            patch.object(type(bad), "_get_dunning_token", break_one),
+            self.assertLogs("odoo.addons.crm_dunning", "ERROR"),
+        ):
+            self._run_charges()
+        self.assertPaid(good)
+        self.assertPaid(other)
+        self.assertFalse(self._get_attempts(bad))
 
     # === LIMITS === #
 
