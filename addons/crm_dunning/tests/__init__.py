@@ -1,6 +1,8 @@
+from . import test_demo
 from . import test_account_credit
 from . import test_local_stripe
 from . import test_follow_up
+from . import test_follow_up_gaps
 from . import test_case_life
 from . import test_case_person
 from . import test_case_customer
@@ -43,3 +45,4 @@ from . import test_portal
 from . import test_provider_screens
 from . import test_portal_payment
 from . import test_dunning_tours
+from . import test_collections_attacks
