@@ -184,21 +184,31 @@ class CrmDunningCase(models.Model):
         latest = self.browse(
             max(cases.ids) for _move, cases in self.grouped("move_id").items()
         )
-        for state, cases in latest.grouped("closed_state").items():
-            cases.write(
+        for case in latest:
+            state = case._get_reopened_state()
+            # Whose deadline has passed meanwhile gets another one.
+            owner = {} if state == "automatic" else case._prepare_owner(case.owner_id)
+            case.write(
                 {
-                    # The provider's answers are the past: what was under way is over.
-                    "state": "automatic"
-                    if state in ("retrying", "verifying", "promise", "hold", False)
-                    else state,
+                    "state": state,
                     "closed_at": False,
                     "close_reason": False,
                     "closed_state": False,
+                    **owner,
                 }
             )
-        latest._renew_owner_activity()
         latest._log_events("case_reopened")
         latest._refresh_next_action(fields.Datetime.now())
+
+    def _get_reopened_state(self):
+        """Return the state of a case that was closed; a person's stays a person's.
+
+        The provider's answers, promises and holds are the past: they are over.
+        """
+        self.ensure_one()
+        if self.closed_state in ("person", "dispute"):
+            return self.closed_state
+        return "person" if self.taken_over_at else "automatic"
 
     # === BUSINESS METHODS - CLOSE === #
 

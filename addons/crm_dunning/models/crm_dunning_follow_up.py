@@ -57,6 +57,7 @@ class CrmDunningCase(models.Model):
                     return
             self._follow_failures(now)
             self._announce_charges(now)
+            self._release_waves(now)
             commit_progress(remaining=0)
         except self._get_lost_races():
             _logger.info("Payers changed while they were reminded, trying again later")

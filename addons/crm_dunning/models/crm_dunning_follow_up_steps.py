@@ -83,6 +83,21 @@ class CrmDunningCase(models.Model):
         for policy, company in fresh - set(stale):
             policy._release_wave(company)
 
+    @api.model
+    def _release_waves(self, now):
+        """End the tasks of waves that wait no more, also where nobody is due now.
+
+        :param now: instant, naive UTC
+        """
+        policies = self.env["crm.dunning.policy"].search(
+            [("activity_ids", "!=", False)]
+        )
+        for company in self.env["res.company"].search([]) if policies else ():
+            age = company._get_bank_data_age(now)
+            for policy in policies:
+                if not policy._is_bank_data_stale(age):
+                    policy._release_wave(company)
+
 
 class CrmDunningPolicy(models.Model):
     _inherit = "crm.dunning.policy"

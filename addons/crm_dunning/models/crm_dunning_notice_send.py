@@ -10,6 +10,8 @@ RETRY_AFTER = datetime.timedelta(minutes=15)  # the mail server was not reachabl
 # These speak of a charge: a person who took over and automatic payment stop reminders,
 # not them.
 CHARGE_KINDS = ("failed", "announcement", "expiry")
+# Our own server or sender, not the address of the customer.
+SERVER_FAULTS = ("mail_smtp", "mail_from_invalid", "mail_from_missing", "mail_spam")
 
 
 class CrmDunningNotice(models.Model):
@@ -40,7 +42,9 @@ class CrmDunningNotice(models.Model):
         reason = self._get_hours_reason(now)
         if reason:
             return reason
-        lines = self.line_ids.filtered(lambda line: line.kind in IN_MESSAGE)
+        # What is named as due soon may have been paid, too.
+        named = (*IN_MESSAGE, "upcoming")
+        lines = self.line_ids.filtered(lambda line: line.kind in named)
         moves = lines.move_id
         labels = moves._get_dunning_block_labels()
         purpose = "person" if self.kind in CHARGE_KINDS else "mail"
@@ -85,14 +89,14 @@ class CrmDunningNotice(models.Model):
     def _on_not_delivered(self, people, reason, failure_type=None):
         """Try the next address, and make a task of the one that failed (9.5, M7).
 
-        A mail server that cannot be reached is no fault of the address: the same mail
-        is tried again a little later.
+        A mail server that cannot be reached, or takes no mail from us, is no fault of
+        the address: the same mail is tried again a little later.
 
         :param people: who was not reached
         :param failure_type: as in `mail.mail`
         """
         self.ensure_one()
-        if failure_type == "mail_smtp":
+        if failure_type in SERVER_FAULTS:
             self._retry_mail(reason)
             return
         for person in people:

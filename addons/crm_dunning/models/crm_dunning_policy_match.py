@@ -9,7 +9,8 @@ class CrmDunningPolicy(models.Model):
 
     def _get_candidates(self, company):
         """Return what accounts of ``company`` may follow, the most specific first."""
-        policies = self.search(
+        # The run looks at archived accounts; an archived policy follows nobody.
+        policies = self.with_context(active_test=True).search(
             Domain("company_id", "in", [company.id, False]), order="sequence, id"
         )
         policies.fetch(["company_id", "tier_ids", "category_ids"])

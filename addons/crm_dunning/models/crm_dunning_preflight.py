@@ -208,14 +208,21 @@ class AccountMove(models.Model):
         return found
 
     def _find_not_to_mail(self, now):
-        """Whom nobody writes to: archived, our own, or paying by itself."""
+        """Whom nobody writes to: archived, our own, a person's, paying by itself.
+
+        A person who has one case of an account has all that is said to it (9.4).
+        """
         self.env["res.company"].flush_model(["partner_id"])
         rows = self.env.execute_query(
             SQL(
                 """
                 SELECT move.id, account.active,
                        EXISTS (SELECT FROM res_company
-                                WHERE partner_id = account.id)
+                                WHERE partner_id = account.id),
+                       EXISTS (SELECT FROM crm_dunning_case person
+                                WHERE person.partner_id = account.id
+                                  AND person.company_id = move.company_id
+                                  AND person.state = 'person')
                   FROM account_move move
                   JOIN res_partner account ON account.id = move.commercial_partner_id
                  WHERE move.id = ANY(%s)
@@ -225,10 +232,14 @@ class AccountMove(models.Model):
         )
         found = {
             move_id: "internal" if is_own else "archived"
-            for move_id, is_active, is_own in rows
+            for move_id, is_active, is_own, _has_person in rows
             if is_own or not is_active
         }
-        return found | {move.id: "automatic" for move in self._filtered_automatic()}
+        found |= {move.id: "automatic" for move in self._filtered_automatic()}
+        for move_id, _is_active, _is_own, has_person in rows:
+            if has_person:
+                found.setdefault(move_id, "with_person")
+        return found
 
     def _filtered_automatic(self):
         """Return the invoices that are charged by themselves and did not fail yet."""

@@ -24,14 +24,14 @@ class MailMail(models.Model):
         return fields.Datetime.now()
 
     def _get_dunning_notices(self):
-        """Return ``{mail: notice}`` of those that are reminders waiting to leave."""
+        """Return ``{mail: notice}`` of those that are reminders, also stopped ones."""
         found = (
             self.env["crm.dunning.notice"]
             .sudo()
             .search(
                 [
                     ("message_id", "in", self.sudo().mail_message_id.ids),
-                    ("state", "in", ("queued", "bounced")),
+                    ("state", "in", ("queued", "bounced", "stopped")),
                 ]
             )
         )
@@ -47,16 +47,19 @@ class MailMail(models.Model):
     ):
         """Override of `mail` to keep in the ledger what left and what did not (M7)."""
         for mail, notice in self._get_dunning_notices().items():
+            missed = mail.recipient_ids.browse()
             if failure_type or failure_reason:
                 reached = {getattr(one, "id", one) for one in success_pids}
                 missed = mail.recipient_ids.filtered(
                     lambda person, reached=reached: person.id not in reached
                 )
+            # Who gets a copy may be missed, the customer was reached.
+            if mail.state == "sent" and notice.recipient_id not in missed:
+                notice._mark_sent()
+            if missed:
                 notice._on_not_delivered(
                     missed, str(failure_reason or failure_type), failure_type
                 )
-            elif mail.state == "sent":
-                notice._mark_sent()
         return super()._postprocess_sent_message(
             success_pids,
             success_emails,
