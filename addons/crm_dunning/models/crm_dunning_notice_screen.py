@@ -8,7 +8,7 @@ class CrmDunningNotice(models.Model):
     _inherit = "crm.dunning.notice"
 
     invoice_count = fields.Integer(compute="_compute_invoice_count")
-    message_body = fields.Html(related="message_id.body", string="Message")
+    message_body = fields.Html(related="message_id.body", string="Text")
 
     # === COMPUTE METHODS === #
 

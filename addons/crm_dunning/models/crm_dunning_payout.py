@@ -77,7 +77,11 @@ class CrmDunningPayout(models.Model):
     entry_id = fields.Many2one(
         "account.move", string="Journal Entry", compute="_compute_entry_id"
     )
-    entry_state = fields.Selection(related="entry_id.state", string="Entry")
+    entry_state = fields.Selection(
+        selection=lambda self: self.env["account.move"]._fields["state"].selection,
+        string="Entry",
+        compute="_compute_entry_id",
+    )
 
     _payout_uniq = models.UniqueIndex(
         "(company_id, payout_ref)", "This payout is known already."
@@ -124,6 +128,7 @@ class CrmDunningPayout(models.Model):
         found = entries.grouped("dunning_payout_id")
         for payout in self:
             payout.entry_id = found.get(payout, entries.browse())[:1]
+            payout.entry_state = payout.entry_id.state
 
 
 class CrmDunningPayoutLine(models.Model):
