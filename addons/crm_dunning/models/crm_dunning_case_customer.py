@@ -1,8 +1,12 @@
+from datetime import timedelta
+from math import isfinite
+
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
 from .crm_dunning_case_lifecycle import NO_PROMISE
+from .crm_dunning_policy_check import LONGEST_WAIT
 
 # The second promise that is broken is a person's: words have been tried.
 BROKEN_PROMISES = 2
@@ -100,9 +104,11 @@ class CrmDunningCase(models.Model):
         self.sudo()._refresh_next_action(fields.Datetime.now())
 
     def _check_promise(self, date, amount):
-        self._check_not_past(date)
-        if self.currency_id.compare_amounts(amount, 0) <= 0 or (
-            self.currency_id.compare_amounts(amount, self.amount_residual) > 0
+        self._check_day(date)
+        if (
+            not isfinite(amount)
+            or self.currency_id.compare_amounts(amount, 0) <= 0
+            or self.currency_id.compare_amounts(amount, self.amount_residual) > 0
         ):
             raise UserError(
                 self.env._(
@@ -113,8 +119,17 @@ class CrmDunningCase(models.Model):
                 )
             )
 
-    def _check_not_past(self, date):
-        if date < self._get_today():
+    def _check_day(self, date):
+        today = self._get_today()
+        if date > today + timedelta(days=LONGEST_WAIT):
+            raise UserError(
+                self.env._(
+                    "%(date)s is too far away. Choose a day within %(days)s days.",
+                    date=format_date(self.env, date),
+                    days=LONGEST_WAIT,
+                )
+            )
+        if date < today:
             raise UserError(
                 self.env._(
                     "%(date)s has passed. Choose today or a later day.",
@@ -219,7 +234,7 @@ class CrmDunningCase(models.Model):
         for case in self.sudo():
             if case.state == "hold" and case.hold_until == until:
                 continue
-            case._check_not_past(until)
+            case._check_day(until)
             if case.state == "dispute":
                 raise UserError(
                     self.env._(

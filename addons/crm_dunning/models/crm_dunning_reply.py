@@ -4,7 +4,7 @@ import contextlib
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import html2plaintext
+from odoo.tools import html2plaintext, plaintext2html
 
 from ..dunning_rules.replies import Reply, read
 from .crm_dunning_notice import IN_MESSAGE
@@ -36,6 +36,9 @@ class AccountMove(models.Model):
     def message_update(self, msg_dict, update_vals=None):
         """Override of `mail` to act on what a customer answers to a reminder."""
         result = super().message_update(msg_dict, update_vals=update_vals)
+        # The method is public: who calls it from outside has read no mail.
+        if not isinstance(self.env.context.get("dunning_headers"), Headers):
+            return result
         for move in self:
             if move._is_dunning_reply(msg_dict):
                 move._on_reply(msg_dict)
@@ -74,9 +77,38 @@ class AccountMove(models.Model):
         )
         if reply.kind == "auto_reply":
             return
+        if not move._is_customer(msg_dict):
+            move._ask_about_stranger(msg_dict)
+            return
         move._hear_reply()
         if reply.kind != "other":
             move._act_on_reply(reply, text.strip()[:500], now)
+
+    def _is_customer(self, msg_dict):
+        """Return whether the payer's own people write, or whom we have written to."""
+        author = self.env["res.partner"].browse(msg_dict.get("author_id") or ())
+        if not author:
+            return False
+        if author.commercial_partner_id == self.commercial_partner_id:
+            return True
+        notices = self.env["crm.dunning.notice.line"].search(
+            [("move_id", "=", self.id)]
+        )
+        return author in notices.notice_id.recipient_ids
+
+    def _ask_about_stranger(self, msg_dict):
+        """Have a person read what somebody unknown writes; it stops nothing."""
+        self._ask_collections(
+            self.env._("Somebody unknown answers for the customer"),
+            plaintext2html(
+                self.env._(
+                    "%(sender)s is no contact of the account, so nothing was stopped. "
+                    "Read the answer in the thread of the invoice; if it is the "
+                    "customer's, add the contact and work the case.",
+                    sender=msg_dict.get("email_from") or self.env._("Somebody"),
+                )
+            ),
+        )
 
     def _hear_reply(self):
         """Let salesperson and owner get the answer that is posted in a moment."""
@@ -99,10 +131,14 @@ class AccountMove(models.Model):
             return
         case = cases._open_for(self)
         if reply.kind == "promise" and reply.promised:
-            # A promise that cannot be noted is read by a person.
+            last = self._get_last_promise_day(case, now)
+            # A promise that cannot be noted, or for too late, is read by a person.
             with contextlib.suppress(UserError):
-                case._promise(reply.promised)
-                return
+                if case.promise_date == reply.promised:
+                    return
+                if last and reply.promised <= last:
+                    case._promise(reply.promised)
+                    return
         if reply.kind == "wrong_address":
             self._ask_collections(
                 self.env._("Send invoices to somebody else"),

@@ -13,6 +13,16 @@ MOVE_FIELDS = (
 )
 AGREEMENT_FIELDS = ("dunning_hold_at",)
 LEAD_FIELDS = ("billing_paid_at",)
+TRANSACTION_FIELDS = ("outcome_unknown", "decline_code", "dunning_attempt_ids")
+# Switched with a button that asks who it is and looks at keys and secrets.
+PROVIDER_FIELDS = (
+    "dunning_armed",
+    "dunning_armed_uid",
+    "dunning_armed_at",
+    "dunning_database",
+    "dunning_events_until",
+    "dunning_polled_at",
+)
 ORDER_FIELDS = (
     "dunning_allowed_uid",
     "dunning_allowed_at",
@@ -69,3 +79,23 @@ class SaleOrder(models.Model):
     @api.model
     def _get_machine_fields(self):
         return (*super()._get_machine_fields(), *ORDER_FIELDS)
+
+
+class PaymentTransaction(models.Model):
+    """Whether money may have moved is not the ledger's to say: it is charged again."""
+
+    _name = "payment.transaction"
+    _inherit = ["payment.transaction", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return (*super()._get_machine_fields(), *TRANSACTION_FIELDS)
+
+
+class PaymentProvider(models.Model):
+    _name = "payment.provider"
+    _inherit = ["payment.provider", "crm.billing.machine.fields"]
+
+    @api.model
+    def _get_machine_fields(self):
+        return (*super()._get_machine_fields(), *PROVIDER_FIELDS)

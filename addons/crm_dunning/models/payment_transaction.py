@@ -67,7 +67,7 @@ class PaymentTransaction(models.Model):
             return None
         cache = self.env.cr.cache
         cache.pop(ANSWER, None)
-        self.outcome_unknown = True
+        self.sudo().outcome_unknown = True  # whoever pays
         intent = super()._stripe_create_intent()
         if intent:
             self.provider_reference = intent["id"]
@@ -106,7 +106,7 @@ class PaymentTransaction(models.Model):
             self.env["crm.dunning.attempt"]._trigger_job("reconcile")
             return
         intent = error.get("payment_intent")
-        self.write(
+        self.sudo().write(
             {
                 "outcome_unknown": False,
                 "decline_code": error.get("decline_code") or error.get("code"),
@@ -160,7 +160,7 @@ class PaymentTransaction(models.Model):
         if self.env.context.get("dunning_flow") is OURS:
             return changed
         if target_state in ("done", "cancel"):
-            changed.filtered("outcome_unknown").outcome_unknown = False
+            changed.sudo().filtered("outcome_unknown").outcome_unknown = False
         elif target_state == "error":
             proven = changed.filtered(lambda one: not one.outcome_unknown)
             proven._follow_failure()

@@ -75,7 +75,7 @@ class SaleOrder(models.Model):
     def write(self, vals):
         """Override to look at what the account owes, however an order is confirmed."""
         if vals.get("state") == "sale":
-            new = self.filtered(lambda order: order.state in ("draft", "sent"))
+            new = self.filtered(lambda order: order.state != "sale")
             new._check_overdue()
         return super().write(vals)
 

@@ -101,7 +101,7 @@ class CrmBillingTimeline(models.Model):
          UNION ALL
             SELECT message.id * 5 + 1, message.date, 'message', NULL, %(words)s,
                    NULL, NULL, NULL, account.commercial_partner_id,
-                   message.author_id, NULL, NULL
+                   message.author_id, NULL, account.company_id
               FROM mail_message message
               JOIN res_partner account ON account.id = message.res_id
              WHERE message.model = 'res.partner'

@@ -1,3 +1,6 @@
+from datetime import timedelta
+
+from odoo import fields
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
@@ -95,9 +98,45 @@ class TestReplies(MailCase, FollowUpCommon):
         self.assertIn("billing@northwind.example.com", tasks.note)
 
     def test_promise(self):
-        case = self._answer("We will pay on 2099-03-01.")
+        day = fields.Date.today() + timedelta(days=10)
+        case = self._answer(f"We will pay on {day}.")
         self.assertEqual(case.state, "promise")
-        self.assertEqual(str(case.promise_date), "2099-03-01")
+        self.assertEqual(case.promise_date, day)
+        case = self._answer(f"As I said: we will pay on {day}.")
+        self.assertEqual(case.state, "promise")
+
+    def test_promise_of_a_distant_day_is_read_by_a_person(self):
+        """As in the portal, how far ahead a customer may promise is the policy's."""
+        case = self._answer("We will pay on 2099-03-01.")
+        self.assertEqual((case.state, case.reason), ("person", "reply"))
+        self.assertFalse(case.promise_date)
+
+    def test_strangers_do_not_speak_for_the_customer(self):
+        """Whoever knows the address of a thread cannot stop what is in it."""
+        stranger = self.env["res.partner"].create(
+            {"name": "Mallory", "email": "mallory@example.org"}
+        )
+        for sender in (stranger.email, '"<b>x</b>" <nobody@example.org>'):
+            for text in ("This has the wrong PO.", "We have paid.", "Hello?"):
+                with self.subTest(f"{sender} {text}"):
+                    case = self._answer(text, sender=sender)
+                    self.assertEqual(case.state, "automatic")
+                    self.assertFalse(case.replied_at)
+        [task] = self.move.activity_ids.filtered(lambda one: "unknown" in one.summary)
+        self.assertIn("nobody@example.org", task.note)
+        self.assertNotIn("<b>", task.note)
+        self.assertEqual(len(self._run("2027-02-19")), 1)
+
+    def test_a_colleague_of_the_contact_is_the_customer(self):
+        colleague = self.contact.create(
+            {
+                "name": "Colleague",
+                "email": "colleague@example.org",
+                "parent_id": self.account.id,
+            }
+        )
+        case = self._answer("We have paid.", sender=colleague.email)
+        self.assertEqual(case.reason, "reply")
 
     def test_absence_note_does_nothing(self):
         case = self._answer("I am out of office, we have paid the holidays.")
