@@ -78,33 +78,53 @@ class AccountMove(models.Model):
 
         :param now: instant, naive UTC
         """
-        notices = self.env["crm.dunning.notice"].sudo()
+        cases = self.env["crm.dunning.case"]
         blocks = self._get_dunning_blocks(now, "charge")
         free = self.sudo() - self.browse(move.id for move in blocks).sudo()
         coming = free._filtered_charge_coming(now)
         rows = self.env["account.move.line"]._get_open_instalments(coming.ids)
         for move in coming:
-            token = move._get_dunning_token()
-            policy = move._get_charging_policy()
-            due = move._filter_to_announce(rows[move.id], policy, now)
-            if not due or not token.provider_id.dunning_armed:
-                continue
-            values, at = notices._prepare_charge_notice(move, policy, now)
-            if not values:
-                continue
-            # Whoever hears of it late has as many days as everybody else.
-            first = fields.Date.add(values["date"], days=policy.announce_days)
-            notice = notices.create(
-                {
-                    **values,
-                    "kind": "announcement",
-                    "charge_on": max(due[0].due, first),
-                    "method_name": token.display_name,
-                    "amount": float(sum(row.residual for row in due)),
-                }
-            )
-            notice._name_instalments(due, "announced")
-            notice._queue_at(at, now)
+            try:
+                with self.env.cr.savepoint():
+                    move._announce_one_charge(rows[move.id], now)
+            except cases._get_lost_races():
+                raise
+            except Exception as error:
+                # Whatever one invoice breaks must not stop the others.
+                self.env.invalidate_all()
+                payer_id = move.commercial_partner_id.id
+                cases._set_follow_up_error(now, payer_id, error)
+
+    def _announce_one_charge(self, rows, now):
+        """Announce the next charge; what nobody hears of is a person's, not charged.
+
+        :param rows: open instalments
+        """
+        self.ensure_one()
+        notices = self.env["crm.dunning.notice"].sudo()
+        token = self._get_dunning_token()
+        policy = self._get_charging_policy()
+        due = self._filter_to_announce(rows, policy, now)
+        if not due or not token.provider_id.dunning_armed:
+            return
+        values, at = notices._prepare_charge_notice(self, policy, now)
+        if not values:
+            case = self.env["crm.dunning.case"]._open_for(self)
+            case._take_over("bounce", note=self.env._("No address takes mail."))
+            return
+        # Whoever hears of it late has as many days as everybody else.
+        first = fields.Date.add(values["date"], days=policy.announce_days)
+        notice = notices.create(
+            {
+                **values,
+                "kind": "announcement",
+                "charge_on": max(due[0].due, first),
+                "method_name": token.display_name,
+                "amount": float(sum(row.residual for row in due)),
+            }
+        )
+        notice._name_instalments(due, "announced")
+        notice._queue_at(at, now)
 
     def _get_charging_policy(self):
         """Return the policy that charges this invoice by itself, if one does."""

@@ -17,6 +17,7 @@ ENDS = {
     "promise_kept": ("promised",),
     "promise_broken": ("promised",),
     "case_resumed": ("held",),
+    "given_back": ("disputed", "promised", "held"),
     "case_closed": ("disputed", "promised", "held"),
 }
 

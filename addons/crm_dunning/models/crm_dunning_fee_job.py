@@ -24,6 +24,7 @@ CHUNK_SIZE = 100
 # Switched on today, fees begin with what is sent from now on, not with last year.
 WINDOW = timedelta(days=7)
 PAUSE_BEGINS = {"disputed": "dispute_ended", "promised": "promise_broken"}
+PAUSES_END = ("given_back", "case_closed")
 
 
 class CrmDunningFee(models.Model):
@@ -94,7 +95,10 @@ class CrmDunningFee(models.Model):
                 continue
             if step_id:
                 vals_list += facts.prepare_fee()
-            vals_list += facts.prepare_interest(charged.get(line_id))
+            interest = facts.prepare_interest(charged.get(line_id))
+            if interest:
+                charged[line_id] = day  # the next row goes on after it
+            vals_list += interest
         fees = self.create(vals_list)
         fees._log_events("fee_proposed")
         return fees._create_drafts()
@@ -276,6 +280,9 @@ class _Facts:
             day = self.case._get_today(event.create_date)
             if event.action in PAUSE_BEGINS:
                 begun.setdefault(PAUSE_BEGINS[event.action], day)
+            elif event.action in PAUSES_END:
+                pauses += [Pause(start, day) for start in begun.values()]
+                begun = {}
             elif event.action in begun:
                 pauses.append(Pause(begun.pop(event.action), day))
             elif event.action == "promise_kept" and "promise_broken" in begun:

@@ -28,6 +28,23 @@ class CrmDunningNoticeLine(models.Model):
     )
 
 
+class CrmDunningNotice(models.Model):
+    _inherit = "crm.dunning.notice"
+
+    def _stop(self, reason):
+        """Override to give back steps after a failure, which another row records."""
+        super()._stop(reason)
+        for notice in self.filtered(lambda one: one.kind == "failed" and one.step_id):
+            self.env["crm.dunning.notice.line"].search(
+                [
+                    ("move_id", "=", notice.move_id.id),
+                    ("trigger", "=", "failure"),
+                    ("days", "=", notice.stage),
+                    ("kind", "=", "done"),
+                ]
+            )._void()
+
+
 class CrmDunningCase(models.Model):
     _inherit = "crm.dunning.case"
 

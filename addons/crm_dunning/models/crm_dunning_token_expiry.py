@@ -40,7 +40,7 @@ class PaymentToken(models.Model):
                 return
         # A card that was looked up just now may have been renewed, or expire soon.
         for token in self.search(self._get_expiring_domain(now)):
-            token._warn_of_expiry(now)
+            token._try_to_warn(now)
             if not commit_progress(1):
                 return
 
@@ -88,6 +88,19 @@ class PaymentToken(models.Model):
             self._apply_method(method, now)
 
     # === BUSINESS METHODS - WARNING === #
+
+    def _try_to_warn(self, now):
+        """One broken card does not stop the others; it is tried again each night."""
+        cases = self.env["crm.dunning.case"]
+        try:
+            with self.env.cr.savepoint():
+                self._warn_of_expiry(now)
+        except cases._get_lost_races():
+            raise
+        except Exception:
+            # Whatever it is, it is this card's alone.
+            self.env.invalidate_all()
+            _logger.exception("Token %s: its expiry could not be told", self.id)
 
     def _warn_of_expiry(self, now):
         """Tell the customer, once 30 and once 7 days before, if a charge comes later.

@@ -282,10 +282,12 @@ class CrmBillingWatch(models.Model):
 
     @api.model
     def _check_reminders(self, now):
+        since = now - REMINDER_PATIENCE
+        # What was written at night leaves in the hours of the policy.
+        later = Domain("message_id.mail_ids.scheduled_date", ">", since)
         return self._find_by_company(
             self.env["crm.dunning.notice"],
-            Domain("state", "=", "queued")
-            & Domain("create_date", "<", now - REMINDER_PATIENCE),
+            Domain("state", "=", "queued") & Domain("create_date", "<", since) & ~later,
             self.env._(
                 "They are written and did not leave: check the mail queue and its job."
             ),

@@ -66,6 +66,25 @@ class TestExpiry(ProviderCommon, AgreementCommon):
         self.assertEqual(both.mapped("expiry_days"), [30, 7])
         self.assertEqual(self._warn(date(2027, 4, 29)), both)
 
+    def test_one_broken_card_stops_no_other(self):
+        broken = self._create_token(self._create_account("Broken"))
+        self._create_invoice(amount=80.0, due="2027-05-10")
+        self._expire(4, 2027)
+        self.stripe.expire_card(broken.stripe_payment_method, 4, 2027)
+        tokens = type(self.token)
+        origin = tokens._get_charge_after_expiry
+
+        def fail(token, *args):
+            if token == broken:
+                message = "broken"
+                raise ValueError(message)
+            return origin(token, *args)
+
+        self.patch(tokens, "_get_charge_after_expiry", fail)
+        with mute_logger("odoo.addons.crm_dunning.models.crm_dunning_token_expiry"):
+            first = self._warn(date(2027, 3, 31))
+        self.assertEqual(first.mapped("expiry_days"), [30])
+
     def test_message_is_gentle_and_goes_to_accounts_payable(self):
         invoice = self._create_invoice(amount=80.0, due="2027-05-10")
         self._expire(4, 2027)

@@ -307,3 +307,44 @@ class TestFeeDays(FeeCommon):
         self.assertEqual(fee.date_to, self.notice.date)
         late = self.now + timedelta(days=3)
         self.assertFalse(self._run_fees(late))
+
+    def test_noticed_and_paid_on_one_day(self):
+        """Interest up to the notice and up to the payment are the same day: once."""
+        self._pay(self.move)
+        self._wake()
+        fee = self._run_fees()
+        self.assertEqual(fee.date_to, self.today)
+        self.assertEqual(fee.amount, 29.59)
+        self.assertFalse(self._run_fees())
+
+    def test_no_day_bears_interest_twice(self):
+        """Two notices and the payment in one run: each goes on after the other."""
+        for days, step in ((6, self.policy.step_ids[1]), (3, self.policy.step_ids[0])):
+            self._notice(self.move, self.today - timedelta(days=days), step)
+        self._pay(self.move)
+        self._wake()
+        fees = self._run_fees().sorted("date_to")
+        self.assertEqual(
+            fees.mapped("date_to"),
+            [self.today - timedelta(days=days) for days in (6, 3, 0)],
+        )
+        for before, after in zip(fees, fees[1:], strict=False):
+            self.assertEqual(after.date_from, before.date_to + timedelta(days=1))
+        self.assertAlmostEqual(sum(fees.mapped("amount")), 29.59, delta=0.015)
+
+    def test_a_pause_ends_with_the_case_or_when_it_is_given_back(self):
+        """A promise that is paid or taken back pauses nothing afterwards."""
+        self.case._promise(self.today + timedelta(days=5))
+        self.case._release(18)
+        fee = self._run_fees()
+        self.assertEqual(fee.amount, round(2400 * 0.09 * 49 / 365, 2))
+        self.case._promise(self.today + timedelta(days=5))
+        self._pay(self.move)
+        self._wake()
+        self.move.line_ids.remove_move_reconcile()
+        self._wake()
+        self.assertEqual(self.case.state, "automatic")
+        later = self.today + timedelta(days=10)
+        self._notice(self.move, later, self.policy.step_ids[-1:])
+        fee = self._run_fees(self.now + timedelta(days=10))
+        self.assertEqual(fee.amount, round(2400 * 0.09 * 10 / 365, 2))

@@ -168,6 +168,17 @@ class TestNoticeCharge(FollowUpCommon):
         self.assertEqual(notices.filtered("failed_text").mapped("stage"), [4])
         self.assertFalse(self._run("2027-02-17"))
 
+    def test_mail_after_a_failure_that_did_not_leave(self):
+        """What did not leave was not said: the step is said by a later run."""
+        self.policy.step_ids.active = False
+        self._add_failure_steps((3, "mail"))
+        self._fail("new_method")
+        notice = self._run("2027-02-13").filtered("failed_text")
+        notice._stop("it could not leave in the hours of its day")
+        [again] = self._run("2027-02-14").filtered("failed_text")
+        self.assertEqual((again.stage, again.state), (3, "queued"))
+        self.assertFalse(self._run("2027-02-15"))
+
     def test_retry_step(self):
         """Plans a charge, never one after a hard decline."""
         self.policy.step_ids.active = False
@@ -213,3 +224,33 @@ class TestNoticeCharge(FollowUpCommon):
             lambda one: one.kind == "announcement"
         )
         self.assertFalse(announced)
+
+    def test_one_broken_announcement_stops_no_other(self):
+        self.policy.announce_days = 3
+        other = self._create_account("Other payer")
+        self.token.copy({"partner_id": other.id, "provider_ref": "cus_y"})
+        fine = self._create_invoice(other, due="2027-02-10", amount=70)
+        moves = type(self.move)
+        origin, broken = moves._filter_to_announce, self.move.id
+
+        def fail(move, *args):
+            if move.id == broken:
+                message = "broken"
+                raise ValueError(message)
+            return origin(move, *args)
+
+        self.patch(moves, "_filter_to_announce", fail)
+        found = self._run("2027-02-08")
+        told = found.filtered(lambda one: one.kind == "announcement")
+        self.assertEqual(told.move_id, fine)
+        failed = found.filtered(lambda one: one.state == "failed")
+        self.assertEqual(failed.move_id, self.move)
+
+    def test_nobody_to_announce_to(self):
+        """Not announced means not charged: a person is told instead of nobody."""
+        self.policy.announce_days = 3
+        self.account.billing_contact_id.email = False
+        self.account.email = False
+        self.assertFalse(self._run("2027-02-08").filtered("charge_on"))
+        case = self._get_case(self.move)
+        self.assertEqual((case.state, case.reason), ("person", "bounce"))

@@ -338,6 +338,18 @@ class TestPortalPage(PortalCommon):
         self.env["crm.dunning.case"]._open_for(self.invoice)._take_over("overdue")
         self.assertIn("A colleague looks after", self._get_state())
 
+    def test_the_next_try_is_on_the_customers_date(self):
+        self.invoice.commercial_partner_id.billing_tz = "Asia/Tokyo"
+        case = self.env["crm.dunning.case"]._open_for(self.invoice)
+        case.write(
+            {
+                "first_failure_at": self.env.cr.now(),
+                "next_try_at": "2027-02-09 15:00:00",
+                "state": "retrying",
+            }
+        )
+        self.assertIn("02/10/2027", self._get_state())
+
     def test_a_failed_charge_says_no_code(self):
         case = self.env["crm.dunning.case"]._open_for(self.invoice)
         case.write(

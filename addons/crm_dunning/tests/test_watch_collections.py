@@ -237,6 +237,31 @@ class TestWatchProvider(WatchMixin, ChargeCommon):
         self._watch()
         self._assert_clear("reminders", self.company)
 
+    def test_a_reminder_that_is_to_leave_later(self):
+        """Written at night for the morning: nothing is wrong with it."""
+        message = self.env["mail.message"].create({"body": "x"})
+        mail = self.env["mail.mail"].create(
+            {
+                "mail_message_id": message.id,
+                "scheduled_date": self.now + 5 * HOUR,
+            }
+        )
+        notice = self.env["crm.dunning.notice"].create(
+            {
+                "partner_id": self.account.id,
+                "company_id": self.company.id,
+                "currency_id": self.currency.id,
+                "date": self.now.date(),
+                "message_id": message.id,
+            }
+        )
+        self._set_time(notice, create_date=self.now - 3 * HOUR)
+        self._watch()
+        self._assert_clear("reminders", self.company)
+        mail.scheduled_date = self.now - 3 * HOUR
+        self._watch()
+        self._assert_alarm("reminders", "late", self.company)
+
     def test_replies_that_cannot_come_back(self):
         domain = self.company.alias_domain_id
         self.company.alias_domain_id = False
