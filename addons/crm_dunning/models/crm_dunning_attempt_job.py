@@ -384,19 +384,25 @@ class AccountMove(models.Model):
         return any(row.due >= first for row in rows.get(self.id, ()))
 
     def _is_announced(self, policy, now):
-        """Return whether the customer was told as early as the policy promises."""
+        """Return whether the customer was told of this charge, as the policy promises.
+
+        Each instalment is announced for its own day; what counts is the latest.
+        """
         if not policy.announce_days or policy.charge_mode != "due":
             return True
+        today = self.commercial_partner_id._get_dunning_today(self.company_id, now)
+        rows = self.env["account.move.line"]._get_open_instalments(move_ids=self.ids)
+        due = [row.due for row in rows.get(self.id, ()) if row.due <= today]
         # What is said of an invoice is not everybody's to read.
         told = self.env["crm.dunning.notice"].sudo()
-        today = self.commercial_partner_id._get_dunning_today(self.company_id, now)
         return bool(
-            told.search_count(
+            due
+            and told.search_count(
                 [
                     ("move_id", "=", self.id),
                     ("kind", "=", "announcement"),
                     ("state", "=", "sent"),
-                    ("charge_on", "<=", today),
+                    ("charge_on", "=", max(due)),
                 ],
                 limit=1,
             )

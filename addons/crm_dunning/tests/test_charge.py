@@ -163,6 +163,30 @@ class TestCharge(ChargeCommon):
         self._run_charges()
         self.assertPaid(invoice)
 
+    def test_what_is_to_be_announced_waits_for_it(self):
+        self.policy.announce_days = 3
+        invoice = self._create_invoice()
+        self._run_charges()
+        self.assertFalse(self._get_attempts(invoice))
+        notice = self.env["crm.dunning.notice"].create(
+            {
+                "kind": "announcement",
+                "state": "sent",
+                "move_id": invoice.id,
+                "partner_id": self.account.id,
+                "company_id": self.company.id,
+                "currency_id": invoice.currency_id.id,
+                "policy_id": self.policy.id,
+                "date": self.today - timedelta(days=3),
+                "charge_on": self.today - timedelta(days=30),
+            }
+        )
+        self._run_charges()
+        self.assertFalse(self._get_attempts(invoice), "another day was announced")
+        notice.charge_on = self.today
+        self._run_charges()
+        self.assertPaid(invoice)
+
     def test_nothing_is_charged_outside_the_hours(self):
         invoice = self._create_invoice()
         moment = fields.Datetime.now().replace(hour=12, minute=0)
