@@ -1,6 +1,7 @@
 """The customer's page of an unpaid invoice, signed in or with the link of a mail."""
 
 import uuid
+from urllib.parse import quote
 
 from odoo import http
 from odoo.exceptions import AccessError, MissingError, UserError, ValidationError
@@ -114,7 +115,7 @@ class DunningPortal(PortalAccount):
             return self._show_refusal(invoice, error)
         return request.redirect(
             invoice.get_portal_url(
-                suffix="/answered", query_string=f"&key={answer.key}"
+                suffix="/answered", query_string=f"&key={quote(answer.key)}"
             )
         )
 
@@ -131,7 +132,7 @@ class DunningPortal(PortalAccount):
         invoice = self._get_own_invoice(invoice_id, access_token)
         answers = request.env["crm.dunning.answer"].sudo()
         answer = invoice and answers.search(
-            [("move_id", "=", invoice.id), ("key", "=", key or "")]
+            [("move_id", "=", invoice.id), ("key", "=", invoice._read_key(key))]
         )
         if not answer:
             return request.redirect("/my/invoices")

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import psycopg2
 from markupsafe import Markup
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tools import format_date
 
@@ -42,7 +42,7 @@ class AccountMove(models.Model):
         now = now or fields.Datetime.now()
         # Customers write nothing themselves: what they say is noted by the flow.
         move = self.sudo()
-        key = (key or "").strip()[:LONGEST_KEY]
+        key = self._read_key(key)
         answers = self.env["crm.dunning.answer"].sudo()
         known = answers.search([("move_id", "=", move.id), ("key", "=", key)])
         if known:
@@ -87,6 +87,11 @@ class AccountMove(models.Model):
             )
 
     # === BUSINESS METHODS - READING A FORM === #
+
+    @api.model
+    def _read_key(self, key):
+        """Return the key of a form, without what no database takes."""
+        return _clean({"key": key}, "key", LONGEST_KEY) or ""
 
     def _read_paid(self, form, now):
         day = self._read_date(form)

@@ -214,7 +214,8 @@ class CrmDunningProviderEvent(models.Model):
         }
         transactions = self.env["payment.transaction"]
         for name, value in wanted.items():
-            if isinstance(value, str) and value:
+            # Some letters of JSON are none that a database can be asked for.
+            if isinstance(value, str) and value.isprintable() and value:
                 domain = [(name, "=", value), ("provider_code", "=", "stripe")]
                 if found := transactions.search(domain, limit=1):
                     return found
