@@ -8,6 +8,8 @@ from .crm_dunning_case_person import GROUP_MANAGER
 # The customer accepts online: under the context key ``dunning_acceptance``. A call from
 # outside can name the key, but cannot carry this very object.
 ACCEPTANCE = Cause("acceptance")
+ALLOWANCE = ("dunning_allowed_uid", "dunning_allowed_at", "dunning_allow_reason")
+PAYERS = {"partner_id", "partner_invoice_id"}
 ACTIVITY_ORDER = "mail.mail_activity_data_todo"
 
 
@@ -73,11 +75,27 @@ class SaleOrder(models.Model):
         return orders
 
     def write(self, vals):
-        """Override to look at what the account owes, however an order is confirmed."""
+        """Override to look at what the account owes, however an order is confirmed.
+
+        An order that moves to another account is looked at anew: what was allowed was
+        allowed for the first one.
+        """
         if vals.get("state") == "sale":
             new = self.filtered(lambda order: order.state != "sale")
             new._check_overdue()
-        return super().write(vals)
+        if not PAYERS & vals.keys():
+            return super().write(vals)
+        before = {order: order._get_payers() for order in self}
+        result = super().write(vals)
+        moved = self.filtered(lambda order: order._get_payers() - before[order])
+        allowed = moved.sudo().filtered("dunning_allowed_at")
+        allowed.write(dict.fromkeys(ALLOWANCE, False))
+        moved.filtered(lambda order: order.state == "sale")._check_overdue()
+        return result
+
+    def _get_payers(self):
+        people = self.sudo().partner_id | self.sudo().partner_invoice_id
+        return people.commercial_partner_id
 
     def _validate_order(self):
         """Override of `sale`: what a customer accepts online is not refused."""

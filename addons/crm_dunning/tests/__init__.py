@@ -47,3 +47,4 @@ from . import test_portal_payment
 from . import test_dunning_tours
 from . import test_collections_attacks
 from . import test_collections_attacks_web
+from . import test_collections_attacks_doors
