@@ -320,3 +320,26 @@ class TestActionDoors(AttackCommon):
         )
         self.assertEqual(row["name"], self.move.name)
         self.assertFalse(row["dunning_state"] or row["dunning_note"])
+
+    def test_a_salesperson_opens_an_account_with_a_saved_method(self):
+        """Which one is charged is hidden from whoever may not read saved methods."""
+        token = self.env["payment.token"].create(
+            {
+                "provider_id": self.provider.id,
+                "payment_method_id": self.env["payment.method"]
+                .with_context(active_test=False)
+                .search([], limit=1)
+                .id,
+                "partner_id": self.account.id,
+                "provider_ref": "x",
+            }
+        )
+        self.account.dunning_token_id = token
+        self.env.flush_all()
+        self.env.invalidate_all()
+        spec = {"name": {}, "dunning_token_id": {"fields": {"display_name": {}}}}
+        for user in (self.seller, self.clerk, self.manager, self.accountant):
+            with self.subTest(user.login):
+                [row] = self._call(user, self.account, "web_read", spec)
+                self.assertEqual(row["name"], self.account.name)
+                self.assertNotIn("provider_ref", str(row))
