@@ -54,3 +54,41 @@ class CrmDunningCase(models.Model):
             )
         )
         return {move_id: (day, days) for move_id, day, days in rows}
+
+
+class AccountMoveLine(models.Model):
+    _inherit = "account.move.line"
+
+    def write(self, vals):
+        """Override of `account` to begin anew where more time was given."""
+        before = {}
+        if "date_maturity" in vals:
+            before = {line: line.date_maturity for line in self if line.date_maturity}
+        result = super().write(vals)
+        later = [line.id for line, due in before.items() if line._is_due_after(due)]
+        if later:
+            self.browse(later)._give_steps_back(fields.Datetime.now())
+        return result
+
+    def _is_due_after(self, day):
+        return bool(self.date_maturity) and self.date_maturity > day
+
+    def _give_steps_back(self, now):
+        """Let steps that lie ahead again be said again.
+
+        :param now: instant, naive UTC
+        """
+        # Who moves a due date may not write the ledger of messages.
+        lines = self.env["crm.dunning.notice.line"].sudo()
+        said = lines.search(
+            [
+                ("line_id", "in", self.ids),
+                ("trigger", "=", "due"),
+                ("kind", "in", ("listed", "skipped", "done")),
+            ]
+        )
+        for line, rows in said.grouped("line_id").items():
+            payer = line.move_id.commercial_partner_id
+            today = payer._get_dunning_today(line.company_id, now)
+            late = (today - line.date_maturity).days
+            rows.filtered(lambda row, late=late: row.days > late)._void()

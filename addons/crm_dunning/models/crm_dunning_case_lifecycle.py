@@ -157,8 +157,21 @@ class CrmDunningCase(models.Model):
             if outcome and outcome != "open":
                 ended._close(outcome)
         live.filtered(lambda case: case.state != "closed")._follow_part_payments()
-        closed = (cases - live).filtered(lambda case: case.move_id in owed_again)
-        closed.filtered(lambda case: case.move_id not in live.move_id)._reopen_latest()
+        closed = (cases - live).filtered(lambda case: case.move_id not in live.move_id)
+        owed = closed.filtered(lambda case: case.move_id in owed_again)
+        (owed | closed._filtered_due_again())._reopen_latest()
+
+    def _filtered_due_again(self):
+        """Return cases that left a retention, of which more than that is open now."""
+        settled = self.filtered(
+            lambda case: case.close_reason == "settled" and case.move_outcome == "open"
+        )
+        rows = self.env["account.move.line"]._get_open_instalments(
+            move_ids=settled.move_id.ids
+        )
+        return settled.filtered(
+            lambda case: not all(row.is_retention for row in rows[case.move_id.id])
+        )
 
     def _follow_part_payments(self):
         """After a part payment: another oldest instalment, perhaps a kept promise.

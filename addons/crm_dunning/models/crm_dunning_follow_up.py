@@ -52,7 +52,7 @@ class CrmDunningCase(models.Model):
                 commit_progress()
                 ours = self._lock_payers(chunk)
                 held += set(chunk) - set(ours)
-                self._follow_up_or_bisect(now, ours)
+                held += self._follow_up_or_bisect(now, ours)
                 if not commit_progress(len(chunk)):
                     return
             self._follow_failures(now)
@@ -102,13 +102,19 @@ class CrmDunningCase(models.Model):
         """Follow up at once; on failure halve the payers until the culprit is alone.
 
         :param scope: further arguments of :meth:`_follow_up`
+        :return: ids of payers of whom somebody else wrote the same; they wait
         """
         if not payer_ids:
-            return
+            return []
         try:
             with self.env.cr.savepoint():
                 self._follow_up(now, payer_ids, **scope)
-            return
+            return []
+        except psycopg2.errors.UniqueViolation:
+            # A row that is there already must not stop the others either.
+            self.env.invalidate_all()
+            if len(payer_ids) == 1:
+                return payer_ids
         except self._get_lost_races():
             raise
         except Exception as error:
@@ -116,10 +122,12 @@ class CrmDunningCase(models.Model):
             self.env.invalidate_all()
             if len(payer_ids) == 1:
                 self._set_follow_up_error(now, payer_ids[0], error)
-                return
+                return []
         half = len(payer_ids) // 2
-        self._follow_up_or_bisect(now, payer_ids[:half], **scope)
-        self._follow_up_or_bisect(now, payer_ids[half:], **scope)
+        return [
+            *self._follow_up_or_bisect(now, payer_ids[:half], **scope),
+            *self._follow_up_or_bisect(now, payer_ids[half:], **scope),
+        ]
 
     @api.model
     def _follow_up(self, now, payer_ids, company_ids=None, excluded=()):

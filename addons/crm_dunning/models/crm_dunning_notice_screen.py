@@ -8,6 +8,7 @@ class CrmDunningNotice(models.Model):
     _inherit = "crm.dunning.notice"
 
     invoice_count = fields.Integer(compute="_compute_invoice_count")
+    can_try_again = fields.Boolean(compute="_compute_can_try_again")
     message_body = fields.Html(related="message_id.body", string="Text")
 
     # === COMPUTE METHODS === #
@@ -16,6 +17,17 @@ class CrmDunningNotice(models.Model):
     def _compute_invoice_count(self):
         for notice in self:
             notice.invoice_count = len(notice.line_ids.move_id)
+
+    @api.depends("state", "message_id")
+    def _compute_can_try_again(self):
+        """Say whether it was not possible, not delivered, or has lost its mail."""
+        for notice in self:
+            # The mail queue is the administrator's.
+            mails = notice.sudo().message_id.mail_ids
+            is_leaving = "outgoing" in mails.mapped("state")
+            notice.can_try_again = notice.state in ("failed", "bounced") or (
+                notice.state == "queued" and not is_leaving
+            )
 
     # === ACTION METHODS === #
 
@@ -35,7 +47,7 @@ class CrmDunningNotice(models.Model):
             )
         self.check_access("read")
         # The ledger belongs to the flow.
-        todo = self.sudo().filtered(lambda one: one.state in ("failed", "bounced"))
+        todo = self.sudo().filtered("can_try_again")
         todo.recipient_id.dunning_bounced_email = False
         todo._stop(self.env._("Tried again by %(user)s", user=self.env.user.name))
         self.env["crm.dunning.case"].sudo()._trigger_follow_up()

@@ -188,3 +188,85 @@ class TestFollowUpGaps(MailCase, FollowUpCommon):
         self.assertEqual(case.state, "person")
         self.assertGreaterEqual(case.deadline, fields.Date.today())
         self.assertFalse(case.escalated_at)
+
+    def test_retained_part_hides_no_payment_that_bounced(self):
+        """Only the retention was left, then the payment is undone: it is owed again."""
+        day = fields.Date.today()
+        term = self.env["account.payment.term"].create(
+            {
+                "name": "Two",
+                "line_ids": [
+                    (0, 0, {"value": "percent", "value_amount": 90, "nb_days": 0}),
+                    (0, 0, {"value": "percent", "value_amount": 10, "nb_days": 300}),
+                ],
+            }
+        )
+        move = self._create_invoice(
+            due=day - timedelta(days=30),
+            invoice_payment_term_id=term.id,
+            invoice_date=day - timedelta(days=40),
+        )
+        lines = move.line_ids.filtered("date_maturity").sorted("date_maturity")
+        lines[-1].sudo().billing_is_retention = True
+        case = self.env["crm.dunning.case"]._open_for(move)
+        case._take_over("manual", user=self.clerk)
+        self._pay(move, 90)
+        self._wake()
+        self.assertEqual((case.state, case.close_reason), ("closed", "settled"))
+        lines[0].remove_move_reconcile()
+        self._wake()
+        self.assertEqual(case.state, "person")
+
+    def test_later_due_date_begins_anew(self):
+        """More time is given: steps that lie ahead again are said again."""
+        move = self._create_invoice(due="2027-02-10")
+        self._run_days("2027-02-01", "2027-02-19")
+        line = move.line_ids.filtered("date_maturity")
+        line.date_maturity = "2027-03-10"
+        found = self._run_days("2027-02-20", "2027-03-30")
+        self.assertEqual(list(found), ["05.03.", "12.03.", "19.03.", "28.03."])
+
+    def test_one_clash_holds_up_no_other(self):
+        """What cannot be recorded today holds up its own account alone."""
+        first = self._create_invoice(due="2027-02-10")
+        other = self._create_account("Other payer")
+        self._create_invoice(other, due="2027-02-10")
+        clash = self.Notice.create(
+            {
+                "partner_id": other.id,
+                "company_id": self.company.id,
+                "currency_id": self.currency.id,
+                "date": "2027-02-12",
+                "state": "sent",
+                "line_ids": [
+                    (
+                        0,
+                        0,
+                        {
+                            "company_id": self.company.id,
+                            "line_id": first.line_ids.filtered("date_maturity").id,
+                            "move_id": first.id,
+                            "days": 0,
+                            "kind": "named",
+                            "date": "2027-02-12",
+                            "currency_id": self.currency.id,
+                        },
+                    )
+                ],
+            }
+        )
+        clash.partner_id = self._create_account("Somebody").id
+        [notice] = self._run("2027-02-12")
+        self.assertEqual(notice.partner_id, other)
+        self.assertIn(first, self._run("2027-02-13").line_ids.move_id)
+
+    def test_mail_that_was_deleted_can_be_tried_again(self):
+        """A message without a mail can never leave: a clerk puts it back."""
+        self._create_invoice(due="2027-02-10")
+        [notice] = self._run("2027-02-12")
+        self._get_mail(notice).unlink()
+        notice.with_user(self.clerk).action_try_again()
+        self.assertEqual(notice.state, "stopped")
+        [again] = self._run("2027-02-12", hour=13)
+        again.with_user(self.clerk).action_try_again()
+        self.assertEqual(again.state, "queued", "its mail is about to leave")
