@@ -1,4 +1,6 @@
 from odoo import api, fields, models
+from odoo.tools import SQL
+from odoo.tools.sql import column_exists, create_column
 
 # What the flow writes: by hand an entry could be taken for that of a payout, or a
 # payment for one that was paid out.
@@ -92,6 +94,31 @@ class AccountPayment(models.Model):
         related="payment_transaction_id.provider_reference",
         store=True,
     )
+
+    def _auto_init(self):
+        """Fill the columns in one statement: nothing is paid out before we are here."""
+        columns = {
+            "dunning_payout_id": "int4",
+            "dunning_provider_fee": "numeric",
+            "dunning_provider_reference": "varchar",
+        }
+        missing = {
+            name: kind
+            for name, kind in columns.items()
+            if not column_exists(self.env.cr, self._table, name)
+        }
+        for name, kind in missing.items():
+            create_column(self.env.cr, self._table, name, kind)
+        if "dunning_provider_reference" in missing:
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE account_payment payment"
+                    "   SET dunning_provider_reference = tx.provider_reference"
+                    "  FROM payment_transaction tx"
+                    " WHERE tx.id = payment.payment_transaction_id"
+                )
+            )
+        return super()._auto_init()
 
     @api.model
     def _get_machine_fields(self):
