@@ -116,6 +116,9 @@ class CrmDunningNotice(models.Model):
                     "subtype_id": subtype_id,
                     "message_type": "comment",
                     "is_notification": True,
+                    # The page of an invoice shows its thread to whoever has its link:
+                    # that is no way to the links of other invoices.
+                    "is_internal": len(notice.line_ids.move_id) > 1,
                     "auto_delete": True,
                     "scheduled_date": (scheduled or {}).get(notice, False),
                 }

@@ -335,3 +335,39 @@ class TestCollectionsAttacks(AttackCommon):
                             self._call(
                                 user, records, "search_read", [], ["id"], order=name
                             )
+
+    def test_secrets_cannot_be_guessed_through_links(self):
+        """A domain may go through a link; what it meets there stays hidden."""
+        self.provider.dunning_webhook_secrets = "whsec_abc"
+        attempts = self._get_samples("crm.dunning.attempt")
+        self.env["crm.dunning.provider.event"].create(
+            {
+                "provider_id": self.provider.id,
+                "event_id": "evt_1",
+                "type": "charge.failed",
+                "object_id": "ch_1",
+                "source": "poll",
+                "received_at": fields.Datetime.now(),
+            }
+        )
+        secret = ("dunning_webhook_secrets", "=like", "whsec_a%")
+        for user in (self.seller, self.clerk, self.manager, self.accountant):
+            for model in ("crm.dunning.attempt", "crm.dunning.provider.event"):
+                for domain in (
+                    [("provider_id.dunning_webhook_secrets", "=like", "whsec_a%")],
+                    [("provider_id", "any", [secret])],
+                ):
+                    with self.subTest(f"{user.login} {model} {domain}"):
+                        with self.assertRaises(AccessError):
+                            self._call(user, self.env[model], "search", domain)
+                with self.subTest(f"{user.login} {model} grouped"):
+                    with self.assertRaises(REFUSED):
+                        self._call(
+                            user,
+                            self.env[model],
+                            "formatted_read_group",
+                            [],
+                            ["provider_id.dunning_webhook_secrets"],
+                            ["__count"],
+                        )
+        self.assertTrue(attempts)

@@ -3,9 +3,10 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.exceptions import AccessError
-from odoo.tests import tagged
+from odoo.tests import HttpCase, tagged
 
-from .portal_common import PortalCommon
+from .dunning_run_common import FollowUpCommon
+from .portal_common import PortalCommon, PortalMixin
 from .webhook_common import WebhookCommon
 
 CORE_ROUTE = "/payment/stripe/webhook"
@@ -163,3 +164,40 @@ class TestPortalAttacks(PortalCommon):
         self.assertNotIn(
             self.stranger.partner_id, message.notification_ids.res_partner_id
         )
+
+
+@tagged("post_install", "-at_install")
+class TestThreadAttacks(PortalMixin, HttpCase, FollowUpCommon):
+    """The link of one invoice opens that one, and no other of the account."""
+
+    def _remind(self):
+        notices = self._run(self.today)
+        return notices.filtered(lambda one: one.partner_id == self.account)
+
+    def _read_thread(self, invoice):
+        """Return what a visitor with the link of the invoice reads in its thread."""
+        answer = self.make_jsonrpc_request(
+            "/mail/chatter_fetch",
+            {
+                "thread_model": "account.move",
+                "thread_id": invoice.id,
+                "token": invoice._portal_ensure_token(),
+            },
+        )
+        return json.dumps(answer)
+
+    def test_a_reminder_of_several_invoices_is_no_way_to_the_others(self):
+        other = self._create_invoice(due=self.invoice.invoice_date_due)
+        notice = self._remind()
+        self.assertEqual(notice.line_ids.move_id, self.invoice | other)
+        first = notice.move_id
+        read = self._read_thread(first)
+        second = (self.invoice | other) - first
+        self.assertNotIn(second._portal_ensure_token(), read)
+        self.assertNotIn(second.name, read)
+        self.assertIn(second.name, notice.message_id.body)
+
+    def test_a_reminder_of_one_invoice_is_shown(self):
+        notice = self._remind()
+        self.assertIn(self.invoice.name, notice.subject + notice.message_id.body)
+        self.assertIn(str(notice.message_id.id), self._read_thread(self.invoice))
