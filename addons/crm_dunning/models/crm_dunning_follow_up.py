@@ -248,7 +248,8 @@ class CrmDunningCase(models.Model):
                                OR rung.is_dry AND done.kind = 'dry_run'))
                    AND NOT EXISTS (
                        SELECT FROM crm_dunning_case person
-                        WHERE person.partner_id = payer.id AND person.state = 'person'
+                        WHERE person.partner_id = payer.id AND person.state != 'closed'
+                          AND person.taken_over_at IS NOT NULL
                           AND person.company_id = move.company_id)
                    AND NOT EXISTS (
                        SELECT FROM crm_dunning_notice failed

@@ -158,7 +158,8 @@ class CrmDunningCase(models.Model):
         rows = self.env.execute_query(
             SQL(
                 "SELECT DISTINCT partner_id, company_id FROM crm_dunning_case"
-                " WHERE state = 'person' AND partner_id = ANY(%s)",
+                " WHERE state != 'closed' AND taken_over_at IS NOT NULL"
+                " AND partner_id = ANY(%s)",
                 list({payer_id for payer_id, _company, _currency in keys}),
             )
         )

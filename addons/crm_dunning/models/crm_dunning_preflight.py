@@ -222,7 +222,8 @@ class AccountMove(models.Model):
                        EXISTS (SELECT FROM crm_dunning_case person
                                 WHERE person.partner_id = account.id
                                   AND person.company_id = move.company_id
-                                  AND person.state = 'person')
+                                  AND person.state != 'closed'
+                                  AND person.taken_over_at IS NOT NULL)
                   FROM account_move move
                   JOIN res_partner account ON account.id = move.commercial_partner_id
                  WHERE move.id = ANY(%s)

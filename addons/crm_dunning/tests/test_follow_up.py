@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from odoo.fields import Command
 from odoo.tests import tagged
 
@@ -213,6 +215,17 @@ class TestFollowUp(FollowUpCommon):
         self.assertEqual(self._get_case(move).state, "person")
         self._create_invoice(due="2027-03-01")
         self.assertFalse(self._run("2027-03-03"))
+
+    def test_a_promise_to_a_person_keeps_the_account_quiet(self):
+        """9.4: mails of the account stop until the person gives the case back."""
+        first = self._create_invoice(due="2027-02-10")
+        case = self.env["crm.dunning.case"]._open_for(first)
+        case._take_over("manual")
+        case._promise(case._get_today() + timedelta(days=200))
+        self._create_invoice(due="2027-02-20", amount=70.0)
+        self.assertFalse(self._run("2027-02-22"))
+        case._release(2)
+        self.assertTrue(self._run("2027-02-23"))
 
     def test_given_back_at_a_step(self):
         """Given back at +2: said on that day again, +9 comes seven days later."""
