@@ -48,6 +48,7 @@ class ResPartner(models.Model):
             partner.dunning_case_count = counts.get(partner.commercial_partner_id, 0)
 
     @api.depends("commercial_partner_id")
+    @api.depends_context("allowed_company_ids")
     def _compute_dunning_methods(self):
         """Name the saved methods as the customer knows them, never their references."""
         # Who may see the account sees that it can be charged, not with what secret.
@@ -57,6 +58,7 @@ class ResPartner(models.Model):
                 [
                     ("partner_id", "child_of", partner.commercial_partner_id.ids),
                     ("provider_id.state", "!=", "disabled"),
+                    ("company_id", "parent_of", self.env.companies.ids),
                 ]
             )
             partner.dunning_methods = ", ".join(found.mapped("display_name")) or False

@@ -23,19 +23,32 @@ class SaleOrder(models.Model):
     _name = "sale.order"
     _inherit = ["sale.order", "crm.dunning.overdue.mixin"]
 
-    dunning_overdue_note = fields.Char(compute="_compute_dunning_overdue")
+    # Customers read their own orders, not what we think of them.
+    dunning_overdue_note = fields.Char(
+        compute="_compute_dunning_overdue", groups="base.group_user"
+    )
     dunning_overdue_level = fields.Selection(
-        [("warn", "Warn"), ("block", "Block")], compute="_compute_dunning_overdue"
+        [("warn", "Warn"), ("block", "Block")],
+        compute="_compute_dunning_overdue",
+        groups="base.group_user",
     )
     dunning_case_ids = fields.Many2many(
-        "crm.dunning.case", compute="_compute_dunning_overdue"
+        "crm.dunning.case",
+        compute="_compute_dunning_overdue",
+        groups="base.group_user",
     )
     dunning_allowed_uid = fields.Many2one(
-        "res.users", string="Allowed By", readonly=True, copy=False
+        "res.users",
+        string="Allowed By",
+        readonly=True,
+        copy=False,
+        groups="base.group_user",
     )
-    dunning_allowed_at = fields.Datetime(readonly=True, copy=False)
+    dunning_allowed_at = fields.Datetime(
+        readonly=True, copy=False, groups="base.group_user"
+    )
     dunning_allow_reason = fields.Char(
-        string="Allowed Because", readonly=True, copy=False
+        string="Allowed Because", readonly=True, copy=False, groups="base.group_user"
     )
 
     # === COMPUTE METHODS === #

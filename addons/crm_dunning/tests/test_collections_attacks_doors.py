@@ -343,3 +343,41 @@ class TestActionDoors(AttackCommon):
                 [row] = self._call(user, self.account, "web_read", spec)
                 self.assertEqual(row["name"], self.account.name)
                 self.assertNotIn("provider_ref", str(row))
+
+    def test_saved_methods_of_another_company(self):
+        token = self.env["payment.token"].create(
+            {
+                "provider_id": self.provider.id,
+                "payment_method_id": self.env["payment.method"]
+                .with_context(active_test=False)
+                .search([], limit=1)
+                .id,
+                "partner_id": self.account.id,
+                "payment_details": "4242",
+                "provider_ref": "x",
+            }
+        )
+        self.provider.state = "test"
+        self.assertIn("4242", token.display_name)
+        self.assertIn("4242", self.account.with_user(self.clerk).dunning_methods)
+        clerk = self._create_elsewhere()
+        self.env.invalidate_all()
+        self.assertFalse(self.account.with_user(clerk).dunning_methods)
+
+    def test_the_customer_reads_no_reasons_of_ours_on_an_order(self):
+        order = self._create_quotation(self._create_deal())
+        self._call(self.manager, order, "action_allow_overdue", "The boss insists")
+        self.portal.partner_id.parent_id = self.account
+        order.message_subscribe(self.portal.partner_id.ids)
+        [row] = self._call(self.portal, order, "read", ["name"])
+        self.assertEqual(row["name"], order.name)
+        for name in (
+            "dunning_allow_reason",
+            "dunning_allowed_uid",
+            "dunning_allowed_at",
+            "dunning_overdue_note",
+            "dunning_overdue_level",
+            "dunning_case_ids",
+        ):
+            with self.subTest(name), self.assertRaises(AccessError):
+                self._call(self.portal, order, "read", [name])
