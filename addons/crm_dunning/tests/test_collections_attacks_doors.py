@@ -381,3 +381,15 @@ class TestActionDoors(AttackCommon):
         ):
             with self.subTest(name), self.assertRaises(AccessError):
                 self._call(self.portal, order, "read", [name])
+
+    def test_letters_are_printed_by_who_reads_them(self):
+        own, foreign = self._get_samples("crm.dunning.notice")
+        (own | foreign).write({"kind": "letter", "state": "recorded"})
+        reports = self.env["ir.actions.report"]
+        name = "crm_dunning.letter"
+        clerk = self._create_elsewhere()
+        for user in (self.portal, self.employee, self.seller, clerk):
+            with self.subTest(user.login), self.assertRaises(AccessError):
+                reports.with_user(user)._render_qweb_html(name, foreign.ids)
+        html, _kind = reports.with_user(self.clerk)._render_qweb_html(name, foreign.ids)
+        self.assertIn(self.foreign.name, html.decode())
