@@ -33,7 +33,7 @@ class CrmDunningNotice(models.Model):
 
     def _stop(self, reason):
         """Override to give back steps after a failure, which another row records."""
-        super()._stop(reason)
+        result = super()._stop(reason)
         for notice in self.filtered(lambda one: one.kind == "failed" and one.step_id):
             self.env["crm.dunning.notice.line"].search(
                 [
@@ -43,6 +43,7 @@ class CrmDunningNotice(models.Model):
                     ("kind", "=", "done"),
                 ]
             )._void()
+        return result
 
 
 class CrmDunningCase(models.Model):

@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from odoo import api, models
+from odoo.fields import Domain
 
 from odoo.addons.crm_billing_handoff.models.crm_billing_handoff import ACTIVITY_BILLING
 
@@ -92,7 +93,7 @@ class CrmDunningCase(models.Model):
         policies = self.env["crm.dunning.policy"].search(
             [("activity_ids", "!=", False)]
         )
-        for company in self.env["res.company"].search([]) if policies else ():
+        for company in self.env["res.company"].search(Domain.TRUE) if policies else ():
             age = company._get_bank_data_age(now)
             for policy in policies:
                 if not policy._is_bank_data_stale(age):
