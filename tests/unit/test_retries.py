@@ -362,6 +362,14 @@ def test_an_invoice_is_charged_eight_times_whatever_the_card():
     assert allowed_at(many[1:], at(20), card="new", invoice="invoice").allowed
 
 
+def test_what_pays_at_once_is_no_try_of_the_invoice():
+    paid = [replace(attempt(at(1), card=n), failed=False) for n in range(12)]
+    assert allowed_at(paid, at(20), card="new", invoice="invoice").allowed
+    retried = [replace(one, is_retry=True) for one in paid[:8]]
+    found = allowed_at(retried, at(20), card="new", invoice="invoice")
+    assert found.reason == "invoice_cap"
+
+
 def test_a_dead_card_is_never_charged_for_anything():
     dead = attempt(at(1), invoice="other", never=True)
     found = allowed_at([dead], at(30), card="card", invoice="new")

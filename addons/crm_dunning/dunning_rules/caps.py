@@ -16,7 +16,8 @@ class Limits:
     Visa and the providers name 15 and 20 charges of one card in 30 days, Mastercard 10
     in 24 hours and 35 in 30 days; 15 holds for every card, whatever its brand.
 
-    :param per_invoice: charges of one invoice for ever, its first one included
+    :param per_invoice: tries of one invoice for ever, its first one included; an
+        instalment that pays at once is no try
     :param per_card: charges of one card in ``card_span``
     :param mastercard_day: charges of one Mastercard in 24 hours
     :param spacing: time between a failed charge of a card and the next one
@@ -106,7 +107,7 @@ def allowed_at(
     if any(attempt.never for attempt in of_card):
         return Verdict(False, None, "dead_method")
     of_invoice = [attempt for attempt in attempts if attempt.invoice == invoice]
-    if len(of_invoice) >= limits.per_invoice:
+    if sum(map(_is_try, of_invoice)) >= limits.per_invoice:
         return Verdict(False, None, "invoice_cap")
     earliest, reason = max(
         _get_waits(of_card, now, brand, limits), key=lambda wait: wait[0]
@@ -136,11 +137,15 @@ def _free_from(attempts, now, most, span):
     recent = [
         attempt.at
         for attempt in attempts
-        if attempt.at >= now - span and (attempt.failed or attempt.is_retry)
+        if attempt.at >= now - span and _is_try(attempt)
     ]
     if len(recent) < most:
         return now
     return recent[-most] + span + _INSTANT
+
+
+def _is_try(attempt):
+    return attempt.failed or attempt.is_retry
 
 
 def _spaced_from(attempts, now, spacing):

@@ -151,6 +151,22 @@ class AccountMove(models.Model):
         )
         return self.browse(move_id for [move_id] in rows)
 
+    def _filtered_on_pay_page(self, now):
+        """Return the invoices that a customer may be paying elsewhere at ``now``.
+
+        At a provider that nobody can ask what has become of it; Stripe is asked.
+        """
+        limit = now - timedelta(minutes=PORTAL_MINUTES)
+        begun = self.sudo().transaction_ids.filtered(
+            lambda one: (
+                one.state == "draft"
+                and one.operation in ("online_direct", "online_redirect")
+                and one.provider_code not in ("stripe", "custom")
+                and one.create_date > limit
+            )
+        )
+        return begun.invoice_ids & self.sudo()
+
     def _get_collector(self, now):
         """Return ``(who may charge now, until when)``, both empty if everybody may.
 

@@ -1,9 +1,11 @@
 """What the provider says becomes true in Odoo: transaction, payment, case."""
 
+import logging
 from datetime import timedelta
 
+import psycopg2
+
 from odoo import fields, models
-from odoo.exceptions import UserError
 
 from ..dunning_rules import outcome
 from . import stripe_client
@@ -20,6 +22,8 @@ CODES = (
     "network_advice_code",
     "outcome_reason",
 )
+
+_logger = logging.getLogger(__name__)
 
 
 class CrmDunningAttempt(models.Model):
@@ -139,7 +143,12 @@ class CrmDunningAttempt(models.Model):
         try:
             with self.env.cr.savepoint():
                 transaction._post_process()
-        except UserError:
+        except psycopg2.OperationalError:
+            raise
+        except Exception as error:
+            # Whatever the books object to, the money came: that is not rolled back.
+            name = type(error).__name__
+            _logger.warning("Payment %s is not booked yet: %s", transaction.id, name)
             self.env.ref("payment.cron_post_process_payment_tx")._trigger()
 
     def _learn_card(self, found):

@@ -37,7 +37,10 @@ class CrmDunningAttempt(models.Model):
         cache = self.env.cr.cache
         cache.pop(ANSWER, None)
         transaction._charge_with_token()
-        self._apply_core(transaction, cache.pop(ANSWER, None), now)
+        answer = cache.pop(ANSWER, None)
+        # Who looks at the attempt meanwhile must not undo what was charged.
+        self._commit()
+        self._apply_core(transaction, answer, now)
 
     def _apply_core(self, transaction, answer, now):
         """Take over the state that core gave its transaction.

@@ -81,9 +81,10 @@ class CrmDunningAttempt(models.Model):
 
     def _retry_soon(self, now, delay=timedelta(0)):
         """Nothing was charged and nobody declined: the job tries again by itself."""
-        if not self.move_id or self.source == "person":
-            return
         case = self.case_id.filtered(lambda case: case.state != "closed")
+        if self.source == "person":
+            case._resume_plan(now)
+            return
         if not case and not delay:
             return  # still due: the job finds it as before
         case = case or self._get_case()
@@ -158,6 +159,8 @@ class CrmDunningAttempt(models.Model):
             )
             if failed:
                 failed_before.add(move_id)
+            else:  # the next instalment is no retry
+                failed_before.discard(move_id)
         return tuple(found)
 
 
@@ -219,6 +222,32 @@ class CrmDunningCase(models.Model):
             case.write({"next_try_at": False})
             if case.state == "retrying":
                 case.state = case._get_working_state()
+
+    def _resume_plan(self, now):
+        """A charge that a person wanted was not made: what was planned holds again."""
+        for case in self.filtered(lambda case: case.state == "verifying"):
+            case.state = case._get_working_state()
+            last = case.first_failure_at and case._get_last_decline()
+            if last:
+                case._plan_after_failure(last, last._classify(), now)
+            case._refresh_next_action(now)
+
+    def _cure(self):
+        """What failed was paid another way: what falls due later is charged anew.
+
+        Not with a method that was declined for good, which stays dead.
+        """
+        self._drop_try()
+        for case in self.filtered("first_failure_at"):
+            last = case._get_last_decline()
+            if not last or last._classify().may_retry:
+                case.write({"first_failure_at": False, "decline_class": False})
+
+    def _is_given_back(self):
+        """Return whether a person gave it back after the last decline."""
+        last = self._get_last_decline()
+        given = self.resumed_on
+        return bool(given and last and self._get_today(last.settled_at) <= given)
 
     def _get_retry_facts(self, attempt, decline, now):
         first = self.first_failure_at

@@ -106,7 +106,11 @@ class CrmDunningAttempt(models.Model):
             return
         case = move.dunning_case_ids.filtered(lambda case: case.state != "closed")
         if not move._get_charge_amounts(source, now)[move] > 0:
-            case._drop_try()  # what had failed has been paid another way
+            case._cure()
+            return
+        policy = move._get_charge_policies()[move]
+        if policy.charge_mode == "none":
+            case._drop_try()
             return
         token = move._get_dunning_token()
         if not token or self._is_refused_for_good(move, token):
@@ -116,7 +120,6 @@ class CrmDunningAttempt(models.Model):
                     "no_method"
                 )
             return
-        policy = move._get_charge_policies()[move]
         verdict = self._get_cap_verdict(move, token, policy, now)
         if verdict.allowed:
             return
@@ -134,7 +137,8 @@ class CrmDunningAttempt(models.Model):
         for weeks never stands in the way of the others.
         """
         retries = self._find_retries(now)
-        due = [one for one in self._find_due(now) if one not in set(retries)]
+        planned = set(retries)
+        due = [one for one in self._find_due(now) if one not in planned]
         moves = self.env["account.move"].browse([*retries, *due])
         blocked = set()
         for chunk in split_every(CHUNK, moves.ids, moves.browse):
@@ -233,7 +237,10 @@ class CrmDunningAttempt(models.Model):
 
     @api.model
     def _hand_over_hard_declines(self, now):
-        """Look at failed cases that nothing is tried for: has their time come?"""
+        """Look at failed cases that nothing is tried for: has their time come?
+
+        Not where what failed is paid, nor what a person has given back since.
+        """
         cases = self.env["crm.dunning.case"].search(
             [
                 ("first_failure_at", "!=", False),
@@ -241,8 +248,11 @@ class CrmDunningAttempt(models.Model):
                 ("state", "in", ("automatic", "retrying")),
             ]
         )
-        for case in cases:
+        amounts = cases.move_id._get_charge_amounts("due", now)
+        for case in cases.filtered(lambda case: amounts[case.move_id] > 0):
             with self._isolated(case):
+                if case._is_given_back():
+                    continue
                 case._judge_hard_declines(now)
                 self._commit()
 

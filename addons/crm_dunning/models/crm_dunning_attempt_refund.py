@@ -154,6 +154,20 @@ class CrmDunningAttempt(models.Model):
         self._settle(state, None, now)
         if transaction.state == "done":
             self._book(transaction)
+        if state != "succeeded":
+            self._report_failed_refund()
+
+    def _report_failed_refund(self):
+        """The customer waits for money that does not come: a person looks."""
+        moves = self.source_transaction_id.invoice_ids.filtered(
+            lambda move: move.move_type == "out_invoice"
+        )
+        note = self.env._(
+            "Refund %(reference)s did not go through: the customer has not got the "
+            "money. Check the payment and the invoice.",
+            reference=self.reference,
+        )
+        self.env["crm.dunning.case"]._open_for(moves)._take_over("refund", note)
 
     def _apply_refund_error(self, error, now):
         """A refusal is final; anything else is asked again.
@@ -178,6 +192,7 @@ class CrmDunningAttempt(models.Model):
             )
             self._settle("declined", None, now)
             self.transaction_id.with_context(dunning_flow=OURS)._set_error(message)
+            self._report_failed_refund()
             return
         if stripe_client.is_server_error(error):
             self.refused_count += 1

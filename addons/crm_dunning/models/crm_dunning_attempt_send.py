@@ -154,16 +154,21 @@ class CrmDunningAttempt(models.Model):
         blocks = move._get_dunning_blocks(now, purpose, own_attempts=self)
         amount = move._get_charge_amounts(self.source, now)[move]
         is_owed = move.currency_id.compare_amounts(float(amount), self.amount) >= 0
-        may = self.state in LIVE_STATES and not blocks and is_owed and self._is_armed()
+        may = self.state in LIVE_STATES and not blocks and is_owed
+        may = may and self._is_armed(now)
         self._commit()
         return may
 
-    def _is_armed(self):
+    def _is_armed(self, now):
+        """Return whether provider, method and policy still allow it."""
+        token, policy = self.token_id, self.move_id._get_charge_policies()[self.move_id]
+        if not token.active or token.dunning_blocked_class:
+            return False  # the customer has removed it, or the bank has
         try:
             self.provider_id._check_can_charge()
         except UserError:
             return False
-        return True
+        return not self._get_policy_obstacle(self.move_id, policy, self.source, now)
 
     def _keep_verifying(self, now):
         """Say that the outcome is not known; the job asks again."""

@@ -160,6 +160,8 @@ class CrmDunningAttempt(models.Model):
         }
         for move in moves._get_busy():
             found.setdefault(move, labels["in_flight"])
+        for move in moves._filtered_on_pay_page(now):
+            found.setdefault(move, self.env._("the customer is on the pay page"))
         # The lease is already ours; a customer on the pay page has an open transaction.
         for transaction in moves._get_unproven_transactions():
             for move in transaction.invoice_ids & moves:

@@ -190,6 +190,8 @@ class CrmDunningCase(models.Model):
             due = case._get_first_due(case.move_id, instalments)
             if case.date_due != due:
                 case.date_due = due
+                if due > case._get_today():
+                    case._cure()
         self._settle_kept_promises()
 
     def _reopen_latest(self):

@@ -3,7 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import plaintext2html
+from odoo.tools import html2plaintext, plaintext2html
 
 from .crm_dunning_case_lifecycle import (
     ACTIVITIES,
@@ -139,7 +139,18 @@ class CrmDunningCase(models.Model):
                 text = f"{text}: {note}"
             if (case.reason, case.reason_note or "") == (reason, note or ""):
                 continue  # said already
+            if case._has_said(text):
+                continue
             case.message_post(body=text, partner_ids=case.owner_id.partner_id.ids)
+
+    def _has_said(self, text):
+        """Return whether the thread says this since the person has the case.
+
+        A job that asks every few minutes finds the same each time.
+        """
+        said = self.message_ids.filtered(lambda one: one.date >= self.taken_over_at)
+        bodies = {" ".join(html2plaintext(one.body).split()) for one in said}
+        return " ".join(text.split()) in bodies
 
     def _describe_reason(self, reason):
         return dict(self._fields["reason"]._description_selection(self.env))[reason]

@@ -1,7 +1,6 @@
 """Payments: ours go to the attempt, those of the portal and of core to Odoo."""
 
 from odoo import models
-from odoo.exceptions import UserError
 
 
 class PaymentTransaction(models.Model):
@@ -52,7 +51,7 @@ class CrmDunningProviderEvent(models.Model):
             return self._report_second_payment(transaction)
         transaction._process("stripe", self._prepare_core_data(transaction, intent))
         if transaction.state == "done" and not transaction.is_post_processed:
-            self._book(transaction)
+            self.env["crm.dunning.attempt"]._book(transaction)
         return self._tell_state(transaction)
 
     def _prepare_core_data(self, transaction, intent):
@@ -67,14 +66,6 @@ class CrmDunningProviderEvent(models.Model):
             "payment_intent": {"charges": charges, **intent},
             "payment_method": intent.get("payment_method"),
         }
-
-    def _book(self, transaction):
-        """Book a payment now; if that is refused, core's job tries for some days."""
-        try:
-            with self.env.cr.savepoint():
-                transaction._post_process()
-        except UserError:
-            self.env.ref("payment.cron_post_process_payment_tx")._trigger()
 
     def _report_second_payment(self, transaction):
         """Two payments succeeded for one transaction: money has to go back."""

@@ -102,7 +102,7 @@ class CrmDunningProviderEvent(models.Model):
         child = StripeController._create_refund_tx_from_refund(source, refund)
         child._process("stripe", {"refund": refund})
         if child.state == "done":
-            self._book(child)
+            self.env["crm.dunning.attempt"]._book(child)
         if child.state in ("done", "pending"):
             note = self.env._(
                 "%(amount)s were refunded at the provider. Credit the invoice, or "

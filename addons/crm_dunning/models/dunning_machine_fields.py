@@ -13,7 +13,12 @@ MOVE_FIELDS = (
 )
 AGREEMENT_FIELDS = ("dunning_hold_at",)
 LEAD_FIELDS = ("billing_paid_at",)
-TRANSACTION_FIELDS = ("outcome_unknown", "decline_code", "dunning_attempt_ids")
+TRANSACTION_FIELDS = (
+    "outcome_unknown",
+    "outcome_checked_at",
+    "decline_code",
+    "dunning_attempt_ids",
+)
 # Switched with a button that asks who it is and looks at keys and secrets.
 PROVIDER_FIELDS = (
     "dunning_armed",

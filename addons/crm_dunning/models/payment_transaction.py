@@ -29,6 +29,11 @@ class PaymentTransaction(models.Model):
         help="The provider may have taken money for it, or still may: it is asked "
         "before anybody charges the invoice again.",
     )
+    outcome_checked_at = fields.Datetime(
+        readonly=True,
+        copy=False,
+        help="When the provider was last asked about an unknown outcome (UTC).",
+    )
     decline_code = fields.Char(readonly=True, copy=False)
 
     _unknown_idx = models.Index("(id) WHERE outcome_unknown")

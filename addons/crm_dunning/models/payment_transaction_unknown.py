@@ -32,7 +32,7 @@ class PaymentTransaction(models.Model):
 
     @api.model
     def _find_unknown(self, now):
-        """Return payments whose outcome is not known, oldest first.
+        """Return payments whose outcome is not known, longest unasked first.
 
         On the pay page the customer has an hour.
         """
@@ -45,7 +45,7 @@ class PaymentTransaction(models.Model):
                 ("operation", "in", BY_TOKEN),
                 ("create_date", "<=", now - LEFT_AFTER),
             ],
-            order="id",
+            order="outcome_checked_at nulls first, id",
             limit=BATCH,
         )
 
@@ -58,6 +58,7 @@ class PaymentTransaction(models.Model):
         """
         self.ensure_one()
         attempts = self.env["crm.dunning.attempt"]
+        self.outcome_checked_at = now
         try:
             client = self.provider_id._get_stripe_client()
             query = self._prepare_question()

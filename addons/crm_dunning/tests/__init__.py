@@ -34,6 +34,7 @@ from . import test_charge_doors
 from . import test_charge_arming
 from . import test_charge_retry
 from . import test_charge_refund
+from . import test_charge_instalments
 from . import test_charge_other_provider
 from . import test_charge_secrets
 from . import test_case_screens

@@ -52,6 +52,15 @@ class TestCasePerson(CaseCommon):
         self.assertEqual(self.case.reason, "overdue")
         self.assertIn("We paid last week", self.case.message_ids[:1].body)
 
+    def test_a_job_that_finds_the_same_each_time_says_it_once(self):
+        self.case._take_over("overdue")
+        before = len(self.case.message_ids)
+        for _round in range(3):
+            self.case._take_over("unknown", note="Did <b>4 & 5</b> move?\nLook there.")
+        self.assertEqual(len(self.case.message_ids), before + 1)
+        self.case._take_over("unknown", note="And now another one")
+        self.assertEqual(len(self.case.message_ids), before + 2)
+
     def test_what_happens_during_a_hold_goes_back_to_the_person(self):
         self.case._take_over("overdue", user=self.colleague)
         self.case.action_hold(self.today + timedelta(days=5))

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.fields import Command
@@ -230,6 +231,50 @@ class TestCharge(ChargeCommon):
             self.account.with_user(self.seller).dunning_token_id = self.token
 
     # === HELPERS === #
+
+    def test_the_hours_end_before_the_money_moves(self):
+        """A process died after the commit; found at night, it waits for the day."""
+        invoice = self._create_invoice()
+        attempt = self.attempts._start(invoice, "due", self.now)
+        self.policy.write({"hour_from": 9.0, "hour_to": 17.0})
+        night = self.now.replace(hour=2) + timedelta(days=1)
+        attempt._send(night)
+        self.assertEqual(attempt.state, "cancelled")
+        self._run_charges(night + timedelta(hours=1))
+        self.assertEqual(self._count_charges(), 0)
+        self._run_charges(night + timedelta(hours=9))
+        self.assertPaid(invoice)
+
+    def test_what_was_switched_off_or_removed_meanwhile_is_not_charged(self):
+        changes = (
+            (self.policy, {"state": "dry_run"}, {"state": "armed"}),
+            (self.policy, {"charge_mode": "none"}, {"charge_mode": "due"}),
+            (self.token, {"active": False}, {"active": True}),
+            (self.token, {"dunning_blocked_class": "fraud"}, {}),
+        )
+        for record, change, back in changes:
+            with self.subTest(change):
+                invoice = self._create_invoice()
+                attempt = self.attempts._start(invoice, "due", self.now)
+                record.write(change)
+                attempt._send(self.now)
+                self.assertEqual(attempt.state, "cancelled")
+                self.assertEqual(self._count_charges(), 0)
+                record.write(back)
+
+    def test_books_that_break_do_not_undo_a_payment(self):
+        invoice = self._create_invoice()
+        transactions = type(self.env["payment.transaction"])
+        broken = patch.object(transactions, "_create_payment", side_effect=ValueError)
+        rolled_back = patch.object(type(self.attempts), "_rollback")
+        with broken, rolled_back as rollback:
+            attempt = self._charge(invoice)
+        rollback.assert_not_called()
+        self.assertEqual(attempt.state, "succeeded")
+        self.assertEqual(attempt.transaction_id.state, "done")
+        self.assertFalse(self._charge(invoice, "person"))
+        attempt.transaction_id._post_process()
+        self.assertPaid(invoice)
 
     def _credit(self, invoice, amount):
         """Credit a part of a posted invoice and match it."""

@@ -329,3 +329,10 @@ class TestDeclines(ChargeCommon):
         invoice = self._create_invoice(account, currency_id=euro.id)
         self._run_charges()
         return invoice, self._get_attempts(invoice)
+
+    def test_given_back_by_a_person_it_stays_given_back(self):
+        _invoice, case, attempt = self._fail("expired_card")
+        case.with_user(self.clerk).action_release(9)
+        for minutes in (15, 24 * 60):
+            self._run_charges(attempt.settled_at + timedelta(minutes=minutes))
+            self.assertEqual(case.state, "automatic")

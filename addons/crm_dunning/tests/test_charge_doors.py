@@ -1,10 +1,12 @@
 from datetime import timedelta
+from unittest.mock import patch
 
 from psycopg2.errors import UniqueViolation
 
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
+from ..models import payment_transaction_unknown
 from .charge_common import ChargeCommon
 
 
@@ -214,3 +216,31 @@ class TestOtherDoors(ChargeCommon):
         with self.assertRaises(UniqueViolation), self.env.cr.savepoint():
             attempt.copy({"key": "another"})
             self.env.flush_all()
+
+    def test_what_cannot_be_asked_is_not_in_the_way_of_others(self):
+        """Of a provider without a key nobody learns anything; each gets its turn."""
+        gone = self.provider.copy()
+        keys = {"stripe_publishable_key": "pk_test_x", "stripe_secret_key": "sk_test_x"}
+        gone.write({"state": "test", **keys})
+        gone.payment_method_ids |= self.token.payment_method_id
+        begun = self.env["payment.transaction"].create(
+            [
+                {
+                    "provider_id": provider.id,
+                    "payment_method_id": self.token.payment_method_id.id,
+                    "operation": "online_direct",
+                    "reference": f"Page {number}",
+                    "amount": 10.0,
+                    "currency_id": self.currency.id,
+                    "partner_id": self.account.id,
+                    "outcome_unknown": True,
+                }
+                for number, provider in enumerate([gone, gone, self.provider])
+            ]
+        )
+        gone.write({"state": "disabled", "stripe_secret_key": False})
+        with patch.object(payment_transaction_unknown, "BATCH", 2):
+            for hours in (2, 3):
+                self._reconcile(self.now + timedelta(hours=hours))
+        self.assertFalse(begun[2].outcome_unknown)
+        self.assertTrue(all(begun[:2].mapped("outcome_unknown")))

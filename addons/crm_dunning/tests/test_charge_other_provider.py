@@ -1,3 +1,4 @@
+from datetime import timedelta
 from unittest.mock import patch
 
 import requests
@@ -95,3 +96,36 @@ class TestOtherProvider(ChargeCommon):
                 self.assertEqual(attempt.state, "verifying")
                 self.assertEqual(self._get_case(invoice).state, "verifying")
                 self.assertFalse(self._charge(invoice, "person"))
+
+    def test_the_answer_is_stored_before_anything_else_is_written(self):
+        """Whoever looks at the attempt meanwhile cannot undo the success."""
+        seen = []
+        commit = type(self.attempts)._commit
+
+        def note(attempt):
+            seen.append((attempt.transaction_id.state, attempt.state))
+            commit(attempt)
+
+        with patch.object(type(self.attempts), "_commit", note):
+            self._charge_with(lambda one: one._set_done())
+        self.assertIn(("done", "sending"), seen)
+
+    def test_a_customer_on_another_pay_page_comes_first(self):
+        invoice = self._create_invoice()
+        page = self.env["payment.transaction"].create(
+            {
+                "provider_id": self.other.id,
+                "payment_method_id": self.token.payment_method_id.id,
+                "operation": "online_redirect",
+                "reference": invoice.name,
+                "amount": invoice.amount_residual,
+                "currency_id": invoice.currency_id.id,
+                "partner_id": self.account.id,
+                "invoice_ids": invoice.ids,
+            }
+        )
+        now = page.create_date
+        self.assertFalse(self.attempts._start(invoice, "due", now))
+        self.assertFalse(self.attempts._start(invoice, "person", now))
+        later = now + timedelta(minutes=21)
+        self.assertTrue(self.attempts._start(invoice, "due", later))

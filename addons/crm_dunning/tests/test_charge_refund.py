@@ -90,3 +90,10 @@ class TestRefund(ChargeCommon):
         self.assertEqual(refund.state, "error")
         self.assertEqual(self._get_attempt().state, "declined")
         self.assertFalse(self._get_refunds())
+
+    def test_a_person_hears_of_a_refund_that_fails(self):
+        self.stripe.open_dispute(self.charge.payment_intent)
+        self.charge._refund(40.0)
+        self.assertRecordValues(
+            self._get_case(self.invoice), [{"state": "person", "reason": "refund"}]
+        )

@@ -87,3 +87,20 @@ class TestRetryNow(ChargeCommon):
         for role in ("seller", "clerk", "manager"):
             with self.assertRaises(AccessError):
                 attempt.with_user(self.users[role]).write({"state": "cancelled"})
+
+    def test_a_charge_that_was_not_made_leaves_the_plan(self):
+        """Lost, then found never sent: the case does not stay in verifying."""
+        case = self._get_failed_case()
+        attempt = self.attempts._start(case.move_id, "person", self.now)
+        self.stripe.fault("drop_before", "*", times=50)
+        attempt._send(self.now)
+        self.stripe.clear_faults()
+        self.assertRecordValues(case, [{"state": "verifying", "next_try_at": False}])
+        self.token.active = False
+        self._reconcile(self.now + timedelta(minutes=5))
+        self.assertEqual(attempt.state, "cancelled")
+        self.assertEqual(case.state, "retrying")
+        self.assertTrue(case.next_try_at)
+        self.token.active = True
+        self._run_charges(case.next_try_at)
+        self.assertPaid(case.move_id)
