@@ -235,6 +235,26 @@ class AccountMove(models.Model):
             )
         return found
 
+    def _is_charged_before(self, amount):
+        """Return whether ``amount`` on top of what came online exceeds the invoice.
+
+        Then money was given back, or its payment was taken off the invoice: whether
+        that is owed again, a person decides.
+
+        :param amount: Decimal, in the currency of the invoice
+        """
+        self.ensure_one()
+        came = sum(
+            Decimal(str(one.amount))
+            for one in self.sudo().transaction_ids
+            if one.state == "done"
+            and one.amount > 0
+            and one.invoice_ids == self.sudo()
+            and one.currency_id == self.currency_id
+        )
+        total = float(came + amount)
+        return self.currency_id.compare_amounts(total, self.amount_total) > 0
+
     def _get_charge_policies(self):
         """Return the policy that each invoice follows: its case's, else the account's.
 

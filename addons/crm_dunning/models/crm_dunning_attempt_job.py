@@ -105,8 +105,12 @@ class CrmDunningAttempt(models.Model):
         if self._get_blocks(move, source, now):
             return
         case = move.dunning_case_ids.filtered(lambda case: case.state != "closed")
-        if not move._get_charge_amounts(source, now)[move] > 0:
+        amount = move._get_charge_amounts(source, now)[move]
+        if not amount > 0:
             case._cure()
+            return
+        if move._is_charged_before(amount):
+            self._hand_over_charged_before(move)
             return
         policy = move._get_charge_policies()[move]
         if policy.charge_mode == "none":
@@ -128,6 +132,15 @@ class CrmDunningAttempt(models.Model):
             case.write({"next_try_at": verdict.not_before, "state": "retrying"})
         else:
             case._take_over("retries")
+
+    @api.model
+    def _hand_over_charged_before(self, move):
+        note = self.env._(
+            "The customer has paid it online, and that payment was given back or taken "
+            "off the invoice. Nothing is charged again by itself: credit the invoice, "
+            "or collect it again."
+        )
+        self.env["crm.dunning.case"]._open_for(move)._take_over("refund", note)
 
     @api.model
     def _find_to_charge(self, now):

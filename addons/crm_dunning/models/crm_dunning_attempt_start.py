@@ -145,6 +145,12 @@ class CrmDunningAttempt(models.Model):
             text = self._get_policy_obstacle(move, policies[move], source, now)
             if not text and not amounts[move] > 0:
                 text = self.env._("nothing of it is due yet")
+            if (
+                not text
+                and source in AUTOMATIC
+                and move._is_charged_before(amounts[move])
+            ):
+                text = self.env._("it was paid before, and that is undone")
             text = text or self._get_method_obstacle(move, policies[move], now)
             if text:
                 found[move] = text

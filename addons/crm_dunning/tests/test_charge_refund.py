@@ -97,3 +97,21 @@ class TestRefund(ChargeCommon):
         self.assertRecordValues(
             self._get_case(self.invoice), [{"state": "person", "reason": "refund"}]
         )
+
+    def test_what_was_given_back_is_not_charged_again_by_itself(self):
+        """Whether it is owed again, a person says; the card pays an invoice once."""
+        refund = self.charge._refund()
+        payment = self.charge.transaction_id.payment_id
+        payment.move_id.line_ids.remove_move_reconcile()
+        lines = (payment | refund.payment_id).move_id.line_ids
+        lines.filtered(lambda one: one.account_type == "asset_receivable").reconcile()
+        self.env.cr.flush()
+        self.assertEqual(self.invoice.amount_residual, 100.0)
+        self._run_charges()
+        self.assertEqual(
+            self._get_attempts(self.invoice).mapped("kind"), ["charge", "refund"]
+        )
+        case = self._get_case(self.invoice)
+        self.assertRecordValues(case, [{"state": "person", "reason": "refund"}])
+        case.with_user(self.clerk).action_retry()
+        self.assertPaid(self.invoice)
