@@ -210,7 +210,8 @@ class AccountMove(models.Model):
 
         Instalments that are due on the payer's local date; under a policy that charges
         at posting, also an invoice that is due in one sum. Never a retention that is
-        not released, nor, without a person, what is excluded from follow-ups.
+        not released, nor, without a person, what is excluded from follow-ups. Less the
+        discount of who pays early.
 
         :param source: as in the attempt
         :param policies: ``{move: policy}``, if it is known
@@ -233,7 +234,22 @@ class AccountMove(models.Model):
                 ),
                 Decimal(0),
             )
+            if found[move] and len(open_rows) == 1:
+                found[move] = move._get_discounted(found[move])
         return found
+
+    def _get_discounted(self, amount):
+        """Return what is to be paid now by terms with an early-payment discount.
+
+        As on the pay page; core books the rest as discount.
+        """
+        self.ensure_one()
+        if not self.invoice_payment_term_id.early_discount:
+            return amount
+        values = self._get_invoice_next_payment_values()
+        if values.get("installment_state") != "epd":
+            return amount
+        return min(amount, Decimal(str(values["amount_due"])))
 
     def _is_charged_before(self, amount):
         """Return whether ``amount`` on top of what came online exceeds the invoice.

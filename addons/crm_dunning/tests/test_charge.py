@@ -140,6 +140,29 @@ class TestCharge(ChargeCommon):
         self._run_charges()
         self.assertPaid(invoice)
 
+    def test_who_is_charged_early_gets_the_discount_of_the_terms(self):
+        self.policy.charge_mode = "posting"
+        terms = self.env["account.payment.term"].create(
+            {
+                "name": "30 days, 2 % within 10",
+                "early_discount": True,
+                "discount_percentage": 2.0,
+                "discount_days": 10,
+                "line_ids": [Command.create({"value_amount": 100.0, "nb_days": 30})],
+            }
+        )
+        invoice = self._create_invoice(
+            invoice_date=self.today, invoice_payment_term_id=terms.id
+        )
+        self.assertEqual(self._charge(invoice).amount, 98.0)
+        self.assertPaid(invoice)
+        late = self._create_invoice(
+            invoice_date=self.today - timedelta(days=11),
+            invoice_payment_term_id=terms.id,
+        )
+        self.assertEqual(self._charge(late).amount, 100.0)
+        self.assertPaid(late)
+
     def test_arming_charges_nobody_for_the_past(self):
         self.policy.armed_at = self.now - timedelta(days=2)
         old = self._create_invoice(due=self.today - timedelta(days=5))
