@@ -313,6 +313,7 @@ class CrmDunningAttempt(models.Model):
         due = Domain("state", "in", LIVE_STATES) & Domain("checked_at", "=", False)
         for domain, patience in waits:
             due |= domain & Domain("checked_at", "<=", now - patience)
+        due |= lost & Domain("checked_at", ">", now + LATER)  # the clock was set back
         return self.search(due, order="checked_at nulls first, id", limit=BATCH)
 
     def _ask_person(self, now):

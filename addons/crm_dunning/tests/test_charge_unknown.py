@@ -58,6 +58,12 @@ class TestUnknownOutcome(ChargeCommon):
         self.assertEqual(self._count_charges(), 1)
         self.assertFalse(self._get_case(invoice))
 
+    def test_it_resolves_itself_after_the_clock_was_set_back(self):
+        invoice, attempt = self._lose()
+        self._reconcile(self.now - timedelta(days=2))
+        self.assertEqual(attempt.state, "succeeded")
+        self.assertPaid(invoice)
+
     def test_it_resolves_itself_as_a_decline(self):
         self.stripe.decline_with(
             self.token.stripe_payment_method, "insufficient_funds", times=1
