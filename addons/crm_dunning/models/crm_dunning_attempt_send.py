@@ -230,7 +230,9 @@ class StripeCharge:
             if (intent.get("metadata") or {}).get("attempt") == self.order.key:
                 return intent
         order = self.order
-        stranger = stripe_client.find_stranger(intents, order.invoice, order.known)
+        stranger = self._ask(
+            stripe_client.find_stranger, intents, order.invoice, order.known
+        )
         if stranger:
             raise NotSent(Stranger(stranger))
         return None

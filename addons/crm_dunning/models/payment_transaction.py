@@ -91,11 +91,15 @@ class PaymentTransaction(models.Model):
         try:
             client = self.provider_id._get_stripe_client()
             intents = stripe_client.list_intents(client, token.provider_ref)
+            known = moves._get_known_payments(token)
+            strangers = {
+                move: stripe_client.find_stranger(client, intents, move.name, known)
+                for move in moves
+            }
         except (stripe.StripeError, UserError):
             return False  # core's own call will say what is wrong
-        known = moves._get_known_payments(token)
-        for move in moves:
-            if stranger := stripe_client.find_stranger(intents, move.name, known):
+        for move, stranger in strangers.items():
+            if stranger:
                 self._set_error(self.env._("This invoice seems to be paid already."))
                 move._report_unknown_payment(stranger)
                 return True

@@ -102,10 +102,11 @@ def read_intent(client, intent_id):
     return found.to_dict()
 
 
-def find_stranger(intents, invoice, known):
+def find_stranger(client, intents, invoice, known):
     """Return the id of a payment for the invoice that Odoo does not know, or None.
 
-    Core keeps nothing of a payment when the process dies after the call.
+    Core keeps nothing of a payment when the process dies after the call. What somebody
+    has given back since is in nobody's way.
 
     :param invoice: its number, which references of its payments begin with
     :param known: ids of payments that Odoo knows
@@ -116,9 +117,15 @@ def find_stranger(intents, invoice, known):
             intent["status"] in MOVED
             and intent["id"] not in known
             and (reference == invoice or reference.startswith(f"{invoice}-"))
+            and not _is_given_back(client, intent["id"])
         ):
             return intent["id"]
     return None
+
+
+def _is_given_back(client, intent_id):
+    charge = read_intent(client, intent_id).get("latest_charge")
+    return isinstance(charge, dict) and bool(charge.get("refunded"))
 
 
 def cancel_intent(client, intent_id, key):

@@ -154,7 +154,7 @@ class TestUnknownOutcome(ChargeCommon):
     def _pay_unknown(self, invoice):
         """Charged by core, then the process died before its commit."""
         client = self.provider._get_stripe_client()
-        client.v1.payment_intents.create(
+        made = client.v1.payment_intents.create(
             {
                 "amount": 10000,
                 "currency": invoice.currency_id.name.lower(),
@@ -166,6 +166,20 @@ class TestUnknownOutcome(ChargeCommon):
                 "off_session": True,
             }
         )
+        return made["id"]
+
+    def test_money_that_went_back_stops_nothing(self):
+        invoice = self._create_invoice()
+        intent = self._pay_unknown(invoice)
+        self._run_charges()
+        case = self._get_case(invoice)
+        self.assertRecordValues(case, [{"state": "person", "reason": "mismatch"}])
+        self.stripe.refund(intent, 4000)
+        case.with_user(self.clerk).action_retry()
+        self.assertEqual(self._get_attempts(invoice)[-1].state, "not_sent")
+        self.stripe.refund(intent)
+        case.with_user(self.clerk).action_retry()
+        self.assertPaid(invoice)
 
     def test_money_that_odoo_does_not_know_stops_the_charge(self):
         invoice = self._create_invoice()
