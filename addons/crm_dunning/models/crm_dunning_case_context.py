@@ -48,7 +48,7 @@ class CrmDunningCase(models.Model):
     )
     attempt_count = fields.Integer(compute="_compute_counts")
     notice_count = fields.Integer(compute="_compute_counts")
-    lead_ids = fields.Many2many("crm.lead", compute="_compute_counts")
+    lead_count = fields.Integer(compute="_compute_counts")
     ap_contact_id = fields.Many2one("res.partner", compute="_compute_ap_contact_id")
     ap_phone = fields.Char(string="Phone", compute="_compute_ap_contact_id")
     ap_email = fields.Char(string="Email", compute="_compute_ap_contact_id")
@@ -73,6 +73,7 @@ class CrmDunningCase(models.Model):
         return [("state", "!=", "closed"), ("date_due", turned[operator], day)]
 
     @api.depends("attempt_ids", "notice_line_ids")
+    @api.depends_context("uid")
     def _compute_counts(self):
         for case in self:
             # The case is what one may see; its story goes with it.
@@ -80,7 +81,7 @@ class CrmDunningCase(models.Model):
             case.attempt_count = len(sudo.attempt_ids)
             case.notice_count = len(sudo.notice_line_ids.notice_id)
             leads = sudo.move_id.opportunity_ids.sudo(self.env.su)
-            case.lead_ids = leads._filtered_access("read")
+            case.lead_count = len(leads._filtered_access("read"))
 
     @api.depends("partner_id", "state")
     def _compute_can_retry(self):

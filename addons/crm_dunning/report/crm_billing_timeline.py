@@ -20,7 +20,7 @@ class CrmBillingTimeline(models.Model):
         "crm.billing.event": ["action", "partner_id", "company_id", "move_id", "note"],
         "mail.message": ["date", "model", "res_id", "subject", "body", "author_id"],
         "crm.dunning.notice": ["partner_id", "state", "subject", "move_id"],
-        "crm.dunning.attempt": ["partner_id", "state", "amount", "move_id"],
+        "crm.dunning.attempt": ["partner_id", "state", "amount", "move_id", "message"],
         "account.partial.reconcile": ["debit_move_id", "debit_amount_currency"],
         "account.move": ["commercial_partner_id", "company_id"],
     }
@@ -126,9 +126,10 @@ class CrmBillingTimeline(models.Model):
             """
             SELECT attempt.id * 5 + 3,
                    COALESCE(attempt.settled_at, attempt.create_date),
-                   'charge', NULL, attempt.reference, attempt.state, attempt.amount,
-                   attempt.currency_id, attempt.partner_id, NULL, attempt.move_id,
-                   attempt.company_id
+                   'charge', NULL,
+                   concat_ws(' · ', attempt.reference, attempt.message),
+                   attempt.state, attempt.amount, attempt.currency_id,
+                   attempt.partner_id, NULL, attempt.move_id, attempt.company_id
               FROM crm_dunning_attempt attempt
             """
         )

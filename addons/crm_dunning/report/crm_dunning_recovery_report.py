@@ -89,7 +89,7 @@ class CrmDunningRecoveryReport(models.Model):
     tone = fields.Selection(TONES, readonly=True)
     source = fields.Selection("_get_sources", string="Charged As", readonly=True)
     state = fields.Selection("_get_states", string="Charge", readonly=True)
-    decline_class = fields.Char(readonly=True)
+    decline_class = fields.Selection("_get_decline_classes", readonly=True)
     decline_code = fields.Char(readonly=True)
     date = fields.Date(readonly=True, help="Local date of the account.")
     hour = fields.Integer(
@@ -127,6 +127,24 @@ class CrmDunningRecoveryReport(models.Model):
     @api.model
     def _get_states(self):
         return self._describe_attempt("state")
+
+    @api.model
+    def _get_decline_classes(self):
+        """Return what the classes of the shipped table are called."""
+        return [
+            ("wait_funds", self.env._("Not enough money")),
+            ("try_later", self.env._("Bank not reached")),
+            ("generic", self.env._("Declined without a reason")),
+            ("needs_customer", self.env._("Customer must confirm")),
+            ("new_method", self.env._("Card needs replacing")),
+            ("revoked", self.env._("Permission withdrawn")),
+            ("lost_stolen", self.env._("Card lost or stolen")),
+            ("fraud", self.env._("Suspected fraud")),
+            ("duplicate", self.env._("Taken for a duplicate")),
+            ("blocked", self.env._("Never to be tried again")),
+            ("sepa_funds", self.env._("Debit: not enough money")),
+            ("sepa_dead", self.env._("Debit: account or mandate invalid")),
+        ]
 
     def _describe_attempt(self, name):
         field = self.env["crm.dunning.attempt"]._fields[name]

@@ -32,6 +32,17 @@ class TestCaseScreens(CaseCommon):
         with self.assertRaises(AccessError):
             self._read(self.case, "form", self.users["other_seller"])
 
+    def test_an_accountant_opens_the_case_of_a_deal(self):
+        self.move.opportunity_ids = self._create_deal()
+        self.env.flush_all()
+        self.env.invalidate_all()
+        for role in ("clerk", "accountant"):
+            with (
+                self.subTest(role),
+                Form(self.case.with_user(self.users[role])) as form,
+            ):
+                self.assertEqual(form.lead_count, 1 if role == "clerk" else 0)
+
     def test_each_filter_and_group_works(self):
         for name in ACTIONS:
             action = self.env.ref(f"crm_dunning.{name}")

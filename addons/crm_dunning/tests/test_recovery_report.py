@@ -4,6 +4,7 @@ from odoo.exceptions import AccessError
 from odoo.fields import Command
 from odoo.tests import new_test_user, tagged
 
+from ..dunning_rules import declines
 from .common import DunningCommon
 
 
@@ -245,6 +246,11 @@ class TestRecoveryReport(DunningCommon):
                 },
             ],
         )
+
+    def test_each_class_of_declines_has_a_name(self):
+        field = self.report._fields["decline_class"]
+        names = dict(field._description_selection(self.env))
+        self.assertEqual(set(names), set(declines.CLASSES))
 
     def test_it_groups_by_what_a_manager_asks(self):
         self._notice("2026-02-12")
