@@ -195,26 +195,47 @@ class CrmDunningCase(models.Model):
         self.ensure_one()
         if self.state not in ("automatic", "retrying"):
             return
+        found = self._find_next_try(attempt, decline, now)
+        if found and found.at:
+            self._plan_try(found.at)
+            return
+        self.write({"next_try_at": False, "state": "automatic"})
+        if not found:
+            return
+        if found.person:
+            self._take_over("retries")
+        else:
+            self._judge_hard_declines(now)
+
+    def _find_next_try(self, attempt, decline, now):
+        """Return when the next try may be, None where the policy charges nothing."""
         policy = self.policy_id
         if policy.state != "armed" or policy.charge_mode == "none":
-            self.write({"next_try_at": False, "state": "automatic"})
-            return
+            return None
         payer = self.partner_id
-        found = retries.next_try(
+        return retries.next_try(
             self._get_retry_facts(attempt, decline, now),
             policy._to_retry_policy(),
             now,
             policy._get_window(payer._get_dunning_tz(self.company_id)),
         )
-        if found.at:
-            self.write({"next_try_at": found.at, "state": "retrying"})
-            attempt._trigger_job("charge", found.at)
-            return
-        self.write({"next_try_at": False, "state": "automatic"})
-        if found.person:
-            self._take_over("retries")
-        else:
-            self._judge_hard_declines(now)
+
+    def _plan_try(self, at):
+        self.write({"next_try_at": at, "state": "retrying"})
+        self.env["crm.dunning.attempt"]._trigger_job("charge", at)
+
+    def _plan_what_is_left(self, now):
+        """Go on with the tries that a person or a dispute had stopped, if any is left.
+
+        :param now: instant, naive UTC
+        """
+        for case in self.filtered(
+            lambda case: case.state == "automatic" and case.first_failure_at
+        ):
+            last = case._get_last_decline()
+            found = last and case._find_next_try(last, last._classify(), now)
+            if found and found.at:
+                case._plan_try(found.at)
 
     def _drop_try(self):
         """Plan no try any more."""

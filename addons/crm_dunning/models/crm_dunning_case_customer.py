@@ -224,7 +224,9 @@ class CrmDunningCase(models.Model):
             state = "promise" if case.promise_date else case._get_working_state()
             case.write({"state": state, "dispute_note": False})
         disputed._log_events("dispute_ended")
-        disputed._refresh_next_action(fields.Datetime.now())
+        now = fields.Datetime.now()
+        disputed._plan_what_is_left(now)
+        disputed._refresh_next_action(now)
 
     # === BUSINESS METHODS - HOLD === #
 

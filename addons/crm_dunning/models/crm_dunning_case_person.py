@@ -208,6 +208,7 @@ class CrmDunningCase(models.Model):
         todo._resume_ladder(days, now)
         todo._end_tasks(self.env._("Given back to automation."))
         todo._log_events("given_back", note=self.env._("at day %(days)s", days=days))
+        todo._plan_what_is_left(now)
         todo._refresh_next_action(now)
 
     def _check_step(self, days):

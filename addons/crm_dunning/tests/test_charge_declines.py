@@ -336,3 +336,22 @@ class TestDeclines(ChargeCommon):
         for minutes in (15, 24 * 60):
             self._run_charges(attempt.settled_at + timedelta(minutes=minutes))
             self.assertEqual(case.state, "automatic")
+
+    def test_what_is_left_of_the_plan_follows_a_dispute_and_a_person(self):
+        _invoice, case, attempt = self._fail("insufficient_funds")
+        planned = case.next_try_at
+        case.with_user(self.clerk).action_dispute("Wrong price")
+        self.assertFalse(case.next_try_at)
+        case.with_user(self.clerk).action_resolve_dispute()
+        self.assertRecordValues(case, [{"state": "retrying", "next_try_at": planned}])
+        case.with_user(self.clerk).action_take_over()
+        case.with_user(self.clerk).action_release(9)
+        self.assertRecordValues(case, [{"state": "retrying", "next_try_at": planned}])
+
+    def test_given_back_after_the_last_try_nothing_is_tried(self):
+        self.policy.retry_days = "1"
+        _invoice, case, attempt = self._fail("insufficient_funds")
+        self._run_charges(attempt.settled_at + timedelta(days=1, minutes=1))
+        self.assertRecordValues(case, [{"state": "person", "reason": "retries"}])
+        case.with_user(self.clerk).action_release(9)
+        self.assertRecordValues(case, [{"state": "automatic", "next_try_at": False}])
