@@ -36,8 +36,19 @@ def insert_rows(records, vals_list):
             SQL(", ").join(columns),
         )
     )
+    _forget_inverses(records, names)
     # Numbers are drawn row by row: in the order of the rows they rise.
     return records.browse(sorted(row_id for [row_id] in rows))
+
+
+def _forget_inverses(records, names):
+    """Let lists that the new rows belong to be read anew, in this transaction, too.
+
+    What is computed from the other side finds the rows through them.
+    """
+    for name in names:
+        for inverse in records.pool.field_inverses[records._fields[name]]:
+            records.env[inverse.model_name].invalidate_model([inverse.name])
 
 
 def _to_column(value):

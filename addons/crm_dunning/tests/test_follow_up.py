@@ -227,6 +227,16 @@ class TestFollowUp(FollowUpCommon):
         case._release(2)
         self.assertTrue(self._run("2027-02-23"))
 
+    def test_a_case_of_the_run_follows_its_invoice_at_once(self):
+        """Also where invoice and run share a transaction, as in an installation."""
+        move = self._create_invoice(due="2027-02-10", amount=100.0)
+        self.assertFalse(move.dunning_case_ids)
+        self.env["crm.dunning.case"]._follow_up(
+            to_instant("2027-02-12 12:00:00"), move.commercial_partner_id.ids
+        )
+        self._pay(move, 40.0)
+        self.assertEqual(self._get_case(move).amount_residual, 60.0)
+
     def test_given_back_at_a_step(self):
         """Given back at +2: said on that day again, +9 comes seven days later."""
         move = self._create_invoice(due="2027-02-10")
