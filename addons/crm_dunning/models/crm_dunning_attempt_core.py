@@ -115,7 +115,7 @@ class CrmDunningAttempt(models.Model):
         attempts = self.sudo()  # attempts are written by the flow only
         attempts.lock_for_update()
         for attempt in attempts:
-            if attempt.state != "verifying" or not attempt.asked_at:
+            if attempt.state not in LIVE_STATES or not attempt.asked_at:
                 raise UserError(
                     self.env._(
                         "%(attempt)s is not in question: the provider is still asked.",

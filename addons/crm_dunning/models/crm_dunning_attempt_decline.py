@@ -95,6 +95,15 @@ class CrmDunningAttempt(models.Model):
             self._trigger_job("charge", now + delay)
         case._refresh_next_action(now)
 
+    @api.model
+    def _hand_over_charged_before(self, move):
+        note = self.env._(
+            "The customer has paid it online, and that payment was given back or taken "
+            "off the invoice. Nothing is charged again by itself: credit the invoice, "
+            "or collect it again."
+        )
+        self.env["crm.dunning.case"]._open_for(move)._take_over("refund", note)
+
     # === BUSINESS METHODS - LIMITS === #
 
     @api.model

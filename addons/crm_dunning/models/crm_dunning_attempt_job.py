@@ -25,6 +25,7 @@ CHUNK = 500
 POSTPONED = timedelta(days=3)  # by a limit of the card; longer, a person is asked
 PATIENCE = timedelta(minutes=2)  # until an attempt that somebody sends is looked at
 PERSON_AFTER = timedelta(hours=2)  # with an unknown outcome
+DEBIT_ENDS = timedelta(days=21)
 LATER = timedelta(minutes=30)  # between two questions, once a person was asked
 DEBIT_PATIENCE = timedelta(hours=6)  # between two questions about a debit
 
@@ -132,15 +133,6 @@ class CrmDunningAttempt(models.Model):
             case.write({"next_try_at": verdict.not_before, "state": "retrying"})
         else:
             case._take_over("retries")
-
-    @api.model
-    def _hand_over_charged_before(self, move):
-        note = self.env._(
-            "The customer has paid it online, and that payment was given back or taken "
-            "off the invoice. Nothing is charged again by itself: credit the invoice, "
-            "or collect it again."
-        )
-        self.env["crm.dunning.case"]._open_for(move)._take_over("refund", note)
 
     @api.model
     def _find_to_charge(self, now):
@@ -317,10 +309,14 @@ class CrmDunningAttempt(models.Model):
         return self.search(due, order="checked_at nulls first, id", limit=BATCH)
 
     def _ask_person(self, now):
-        """After two hours without an answer a person is asked; asking goes on (9)."""
+        """After two hours without an answer a person is asked; asking goes on (9).
+
+        Of a debit after fifteen bank days, the longest that one takes.
+        """
         self.invalidate_recordset()
-        is_late = (self.sent_at or self.create_date) <= now - PERSON_AFTER
-        if self.asked_at or not is_late or self.state not in ("sending", "verifying"):
+        patience = DEBIT_ENDS if self.state == "processing" else PERSON_AFTER
+        is_late = (self.sent_at or self.create_date) <= now - patience
+        if self.asked_at or not is_late or self.state not in LIVE_STATES:
             return
         self.asked_at = now
         if self.move_id.move_type == "out_invoice":

@@ -292,6 +292,20 @@ class TestDeclines(ChargeCommon):
 
     # === DEBITS === #
 
+    def test_a_debit_that_never_ends_is_a_persons_in_the_end(self):
+        """The account at the provider is closed: nobody will ever answer."""
+        invoice, attempt = self._debit("pm_success_de")
+        self.stripe.fault("error_before", "*", method="GET", status=401, times=50)
+        self._reconcile(self.now + timedelta(days=20))
+        self.assertFalse(attempt.asked_at)
+        self._reconcile(self.now + timedelta(days=22))
+        self.assertRecordValues(
+            self._get_case(invoice), [{"state": "person", "reason": "unknown"}]
+        )
+        attempt.with_user(self.manager)._give_up()
+        self.assertEqual(attempt.state, "cancelled")
+        self.assertFalse(invoice._get_busy())
+
     def test_a_debit_is_under_way_for_days_and_then_pays(self):
         invoice, attempt = self._debit("pm_success_de")
         self.assertEqual(attempt.state, "processing")
