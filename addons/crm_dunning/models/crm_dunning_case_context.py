@@ -99,7 +99,7 @@ class CrmDunningCase(models.Model):
             case.ap_contact_id = contact
             case.ap_phone, case.ap_email = contact.phone, contact.email
 
-    @api.depends("state", "next_try_at", "collector", "collector_until")
+    @api.depends("state", "next_try_at", "collector", "collector_until", "can_retry")
     @api.depends_context("lang", "tz")
     def _compute_charger_note(self):
         """Say who may take money for the invoice now: one at a time (idea 8)."""
@@ -118,8 +118,8 @@ class CrmDunningCase(models.Model):
                     )
             elif case.state in ("promise", "hold", "dispute"):
                 case.charger_note = _("Nobody: everything waits")
-            elif case.state == "person":
-                case.charger_note = _("You, with “Retry now”; the customer, online")
+            elif case.state == "person" and case.can_retry:
+                case.charger_note = _("Billing, with “Retry now”; the customer, online")
             elif case.next_try_at:
                 case.charger_note = _("The machine, as planned; the customer, online")
             else:

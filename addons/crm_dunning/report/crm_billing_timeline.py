@@ -19,7 +19,13 @@ class CrmBillingTimeline(models.Model):
     _depends = {
         "crm.billing.event": ["action", "partner_id", "company_id", "move_id", "note"],
         "mail.message": ["date", "model", "res_id", "subject", "body", "author_id"],
-        "crm.dunning.notice": ["partner_id", "state", "subject", "move_id"],
+        "crm.dunning.notice": [
+            "partner_id",
+            "state",
+            "subject",
+            "move_id",
+            "message_id",
+        ],
         "crm.dunning.attempt": ["partner_id", "state", "amount", "move_id", "message"],
         "account.partial.reconcile": ["debit_move_id", "debit_amount_currency"],
         "account.move": ["commercial_partner_id", "company_id"],
@@ -70,7 +76,12 @@ class CrmBillingTimeline(models.Model):
         return SQL(
             """
             SELECT event.id * 5 AS id, event.create_date AS date, 'event' AS kind,
-                   event.action, event.note AS title, NULL AS state,
+                   event.action,
+                   COALESCE(
+                       event.note,
+                       NULLIF(concat_ws(' → ', event.old_value, event.new_value), '')
+                   ) AS title,
+                   NULL AS state,
                    NULL::numeric AS amount, NULL::integer AS currency_id,
                    event.partner_id, actor.partner_id AS author_id, event.move_id,
                    event.company_id
@@ -82,7 +93,8 @@ class CrmBillingTimeline(models.Model):
     def _select_messages(self):
         """What was written in the threads of invoices and of the account.
 
-        Two parts, so that the rows of one account are found by their indexes.
+        Two parts, so that the rows of one account are found by their indexes. Reminders
+        stand in the thread, too: they are listed once, as what they are.
         """
         words = SQL(
             "COALESCE(NULLIF(message.subject, ''),"
@@ -98,6 +110,10 @@ class CrmBillingTimeline(models.Model):
                AND move.move_type IN ('out_invoice', 'out_refund')
              WHERE message.model = 'account.move'
                AND message.message_type = ANY(%(sent)s)
+               AND NOT EXISTS (
+                   SELECT FROM crm_dunning_notice notice
+                    WHERE notice.message_id = message.id
+               )
          UNION ALL
             SELECT message.id * 5 + 1, message.date, 'message', NULL, %(words)s,
                    NULL, NULL, NULL, account.commercial_partner_id,

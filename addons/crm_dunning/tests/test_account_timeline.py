@@ -43,6 +43,48 @@ class TestAccountTimeline(CaseCommon):
         message = rows.filtered(lambda row: row.author_id.parent_id == self.account)
         self.assertIn("We will pay soon", message.title)
 
+    def test_a_reminder_in_the_thread_is_listed_once(self):
+        messages = [
+            self.move.message_post(
+                body=body, message_type="email", subtype_xmlid="mail.mt_comment"
+            )
+            for body in ("Please pay", "Thank you")
+        ]
+        self.env["crm.dunning.notice"].create(
+            {
+                "partner_id": self.account.id,
+                "company_id": self.company.id,
+                "currency_id": self.currency.id,
+                "date": self.today,
+                "subject": "Please pay",
+                "move_id": self.move.id,
+                "message_id": messages[0].id,
+            }
+        )
+        rows = self._get_rows(self.clerk)
+        said = [(row.kind, row.title.strip()) for row in rows if row.title]
+        self.assertIn(("reminder", "Please pay"), said)
+        self.assertNotIn(("message", "Please pay"), said)
+        self.assertIn(("message", "Thank you"), said)
+
+    def test_a_charge_says_what_the_bank_answered(self):
+        provider = self._create_stripe_provider()
+        self.env["crm.dunning.attempt"].create(
+            {
+                "key": "timeline",
+                "state": "declined",
+                "source": "retry",
+                "move_id": self.move.id,
+                "partner_id": self.account.id,
+                "provider_id": provider.id,
+                "currency_id": self.currency.id,
+                "amount": 100.0,
+                "message": "Your card has insufficient funds.",
+            }
+        )
+        charge = self._get_rows(self.clerk).filtered(lambda row: row.kind == "charge")
+        self.assertIn("insufficient funds", charge.title)
+
     def test_a_salesperson_reads_own_accounts_only(self):
         self.assertTrue(self._get_rows(self.seller))
         self.assertFalse(self._get_rows(self.users["other_seller"]))

@@ -28,6 +28,9 @@ class CrmDunningNoticePreview(models.TransientModel):
 
     # === COMPUTE METHODS === #
 
+    def _compute_display_name(self):
+        self.display_name = self.env._("Next Reminders")
+
     @api.depends("line_ids.action", "line_ids.is_excluded")
     def _compute_counts(self):
         for preview in self:
