@@ -51,6 +51,10 @@ class ResPartner(models.Model):
         """
         # Who may see a policy does not decide which one an account follows.
         payers = self.sudo().with_company(company)
+        # Of a hundred accounts, the rest of their rows would cost more than the search.
+        payers.fetch(["commercial_partner_id"])
+        accounts = payers.commercial_partner_id
+        accounts.fetch(["dunning_policy_id", "service_tier_id", "billing_tz"])
         policies = self.env["crm.dunning.policy"].sudo()._get_candidates(company)
         default = policies._get_default(company)
         found = {}
