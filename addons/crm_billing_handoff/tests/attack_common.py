@@ -9,15 +9,8 @@ from .usage_common import UsageCommon
 REFUSED = UserError  # AccessError and ValidationError are such
 
 
-class AttackCommon(ChangeCommon, UsageCommon, RefusalCommon):
-    """A second company, and calls as a client sends them."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.accountant = cls.users["accountant"]
-        cls.other_seller = cls.users["other_seller"]
-        cls.elsewhere = cls.env["res.company"].create({"name": "Elsewhere"})
+class ClientMixin:
+    """Calls as a client sends them."""
 
     def _call(self, user, record, method, *args, context=None, **kwargs):
         """Call as a client does, and write at once what it left to be written."""
@@ -26,6 +19,17 @@ class AttackCommon(ChangeCommon, UsageCommon, RefusalCommon):
         result = call_kw(model, method, args, {**kwargs, "context": context or {}})
         self.env.flush_all()
         return result
+
+
+class AttackCommon(ClientMixin, ChangeCommon, UsageCommon, RefusalCommon):
+    """A second company, and calls as a client sends them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.accountant = cls.users["accountant"]
+        cls.other_seller = cls.users["other_seller"]
+        cls.elsewhere = cls.env["res.company"].create({"name": "Elsewhere"})
 
     def _create_foreign(self, **values):
         """Return a running agreement of a company that nobody of ours works in."""

@@ -13,6 +13,19 @@ class TestAccountTimeline(CaseCommon):
         domain = account.action_view_billing_timeline()["domain"]
         return self.env["crm.billing.timeline"].with_user(user).search(domain)
 
+    def _create_reminder(self, **values):
+        return self.env["crm.dunning.notice"].create(
+            {
+                "partner_id": self.account.id,
+                "company_id": self.company.id,
+                "currency_id": self.currency.id,
+                "date": self.today,
+                "subject": "Please pay",
+                "move_id": self.move.id,
+                **values,
+            }
+        )
+
     def test_one_list_of_all_that_happened(self):
         self.case.action_dispute("Wrong quantity")
         self.move.message_post(
@@ -22,16 +35,7 @@ class TestAccountTimeline(CaseCommon):
             subtype_xmlid="mail.mt_comment",
         )
         self._pay(self.move, 40)
-        self.env["crm.dunning.notice"].create(
-            {
-                "partner_id": self.account.id,
-                "company_id": self.company.id,
-                "currency_id": self.currency.id,
-                "date": self.today,
-                "subject": "Please pay",
-                "move_id": self.move.id,
-            }
-        )
+        self._create_reminder()
         rows = self._get_rows(self.clerk)
         self.assertEqual(len(rows.ids), len(set(rows.ids)))
         disputed = rows.filtered(lambda row: row.action == "disputed")
@@ -50,17 +54,7 @@ class TestAccountTimeline(CaseCommon):
             )
             for body in ("Please pay", "Thank you")
         ]
-        self.env["crm.dunning.notice"].create(
-            {
-                "partner_id": self.account.id,
-                "company_id": self.company.id,
-                "currency_id": self.currency.id,
-                "date": self.today,
-                "subject": "Please pay",
-                "move_id": self.move.id,
-                "message_id": messages[0].id,
-            }
-        )
+        self._create_reminder(message_id=messages[0].id)
         rows = self._get_rows(self.clerk)
         said = [(row.kind, row.title.strip()) for row in rows if row.title]
         self.assertIn(("reminder", "Please pay"), said)

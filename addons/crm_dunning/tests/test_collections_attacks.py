@@ -4,17 +4,18 @@ from datetime import timedelta
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
-from odoo.service.model import call_kw
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
+
+from odoo.addons.crm_billing_handoff.tests.attack_common import ClientMixin
 
 from .test_dunning_access import AccessCommon
 
 REFUSED = UserError  # AccessError and ValidationError are such
 
 
-class AttackCommon(AccessCommon):
-    """Calls as a client sends them, and a company that nobody of ours works in."""
+class AttackCommon(ClientMixin, AccessCommon):
+    """A saved method, and a company that nobody of ours works in."""
 
     @classmethod
     def setUpClass(cls):
@@ -23,13 +24,18 @@ class AttackCommon(AccessCommon):
         cls.employee = new_test_user(cls.env, login="nobody", groups="base.group_user")
         cls.elsewhere = cls.env["res.company"].create({"name": "Elsewhere"})
 
-    def _call(self, user, record, method, *args, context=None, **kwargs):
-        """Call as a client does, and write at once what it left to be written."""
-        model = record.with_user(user).with_context(**context or {})
-        args = [record.ids, *args] if record else list(args)
-        result = call_kw(model, method, args, {**kwargs, "context": context or {}})
-        self.env.flush_all()
-        return result
+    def _create_token(self, **values):
+        """Return a method that the account has saved."""
+        methods = self.env["payment.method"].with_context(active_test=False)
+        return self.env["payment.token"].create(
+            {
+                "provider_id": self.provider.id,
+                "payment_method_id": methods.search([], limit=1).id,
+                "partner_id": self.account.id,
+                "provider_ref": "x",
+                **values,
+            }
+        )
 
     def _create_elsewhere(self):
         """Return a clerk of the other company."""

@@ -101,17 +101,7 @@ class TestMachineFieldDoors(AttackCommon):
         )
 
     def test_a_saved_method_is_not_typed(self):
-        token = self.env["payment.token"].create(
-            {
-                "provider_id": self.provider.id,
-                "payment_method_id": self.env["payment.method"]
-                .with_context(active_test=False)
-                .search([], limit=1)
-                .id,
-                "partner_id": self.account.id,
-                "provider_ref": "x",
-            }
-        )
+        token = self._create_token()
         values = {
             "dunning_blocked_class": False,
             "dunning_blocked_at": False,
@@ -323,17 +313,7 @@ class TestActionDoors(AttackCommon):
 
     def test_a_salesperson_opens_an_account_with_a_saved_method(self):
         """Which one is charged is hidden from whoever may not read saved methods."""
-        token = self.env["payment.token"].create(
-            {
-                "provider_id": self.provider.id,
-                "payment_method_id": self.env["payment.method"]
-                .with_context(active_test=False)
-                .search([], limit=1)
-                .id,
-                "partner_id": self.account.id,
-                "provider_ref": "x",
-            }
-        )
+        token = self._create_token()
         self.account.dunning_token_id = token
         self.env.flush_all()
         self.env.invalidate_all()
@@ -345,18 +325,7 @@ class TestActionDoors(AttackCommon):
                 self.assertNotIn("provider_ref", str(row))
 
     def test_saved_methods_of_another_company(self):
-        token = self.env["payment.token"].create(
-            {
-                "provider_id": self.provider.id,
-                "payment_method_id": self.env["payment.method"]
-                .with_context(active_test=False)
-                .search([], limit=1)
-                .id,
-                "partner_id": self.account.id,
-                "payment_details": "4242",
-                "provider_ref": "x",
-            }
-        )
+        token = self._create_token(payment_details="4242")
         self.provider.state = "test"
         self.assertIn("4242", token.display_name)
         self.assertIn("4242", self.account.with_user(self.clerk).dunning_methods)
