@@ -2,6 +2,8 @@ from datetime import date, timedelta
 
 from odoo import fields
 
+from odoo.addons.mail.tests.common import MailCase
+
 from .common import DunningCommon
 
 
@@ -44,3 +46,16 @@ def to_instant(text):
 
 def _to_date(day):
     return day if isinstance(day, date) else date.fromisoformat(day)
+
+
+class MailRunCommon(MailCase, FollowUpCommon):
+    """The mails of the run, as they leave."""
+
+    def _send(self, day="2027-02-12 12:30:00"):
+        """Let the mail queue run at an instant; return the mails that left."""
+        now = to_instant(day)
+        self.patch(type(self.env["mail.mail"]), "_get_dunning_now", lambda self: now)
+        with self.mock_mail_gateway():
+            self.env["mail.mail"].process_email_queue()
+        # Colleagues get mails of tasks, too.
+        return [one for one in self._mails if "assigned to" not in one["subject"]]

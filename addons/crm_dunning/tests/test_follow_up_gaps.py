@@ -4,13 +4,11 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.tests import tagged
 
-from odoo.addons.mail.tests.common import MailCase
-
-from .dunning_run_common import FollowUpCommon, to_instant
+from .dunning_run_common import MailRunCommon, to_instant
 
 
 @tagged("post_install", "-at_install")
-class TestFollowUpGaps(MailCase, FollowUpCommon):
+class TestFollowUpGaps(MailRunCommon):
     """Nobody is forgotten, nobody hears twice, whatever is archived or half sent."""
 
     @classmethod
@@ -18,13 +16,6 @@ class TestFollowUpGaps(MailCase, FollowUpCommon):
         super().setUpClass()
         cls._init_mail_gateway()
         cls.contact = cls.account.billing_contact_id
-
-    def _send(self, day="2027-02-12 12:30:00"):
-        now = to_instant(day)
-        self.patch(type(self.env["mail.mail"]), "_get_dunning_now", lambda self: now)
-        with self.mock_mail_gateway():
-            self.env["mail.mail"].process_email_queue()
-        return [one for one in self._mails if "assigned to" not in one["subject"]]
 
     def _get_mail(self, notice):
         return self.env["mail.mail"].search(

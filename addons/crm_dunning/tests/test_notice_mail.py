@@ -1,13 +1,11 @@
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 
-from odoo.addons.mail.tests.common import MailCase
-
-from .dunning_run_common import FollowUpCommon, to_instant
+from .dunning_run_common import MailRunCommon
 
 
 @tagged("post_install", "-at_install")
-class TestNoticeMail(MailCase, FollowUpCommon):
+class TestNoticeMail(MailRunCommon):
     """What the customer reads, who gets it, and what stops it at the last second."""
 
     @classmethod
@@ -18,15 +16,6 @@ class TestNoticeMail(MailCase, FollowUpCommon):
             "account_payment.enable_portal_payment", "True"
         )
         cls._create_stripe_provider()
-
-    def _send(self, day="2027-02-12 12:30:00"):
-        """Let the mail queue run at an instant; return the mails that left."""
-        now = to_instant(day)
-        self.patch(type(self.env["mail.mail"]), "_get_dunning_now", lambda self: now)
-        with self.mock_mail_gateway():
-            self.env["mail.mail"].process_email_queue()
-        # Colleagues get mails of tasks, too.
-        return [one for one in self._mails if "assigned to" not in one["subject"]]
 
     # === CONTENT === #
 
