@@ -1,0 +1,23 @@
+{
+    "name": "CRM Billing: Reports",
+    "summary": "Aging, collections lag, recurring revenue and more, tied to the ledger",
+    "version": "19.0.1.0.0",
+    "category": "Sales/CRM",
+    "author": "CRM Billing Contributors",
+    "license": "LGPL-3",
+    "depends": ["crm_dunning", "digest", "spreadsheet_dashboard"],
+    "data": [
+        "security/ir.model.access.csv",
+        "security/crm_billing_reports_security.xml",
+        "views/crm_billing_reports_menus.xml",
+    ],
+    "demo": [],
+    "assets": {
+        "web.assets_backend": [
+            "crm_billing_reports/static/src/**/*",
+        ],
+        "web.assets_tests": [
+            "crm_billing_reports/static/tests/tours/**/*",
+        ],
+    },
+}

@@ -1,0 +1,85 @@
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+
+from odoo import api, fields, models
+
+READER = "account.group_account_invoice"
+
+
+@dataclass
+class TieOut:
+    """A total of a report beside the figure of the ledger that it must equal.
+
+    :param label: what the report's total is
+    :param amount: the report's total
+    :param ledger_label: what it is compared with
+    :param ledger_amount: the figure of the ledger
+    :param currency_id: of both; they are compared at its rounding
+    :param documents: ``(model, ids)`` of what causes a difference, if there is one
+    """
+
+    label: str
+    amount: Decimal
+    ledger_label: str
+    ledger_amount: Decimal
+    currency_id: int
+    documents: tuple = field(default=())
+
+    @property
+    def difference(self):
+        return self.amount - self.ledger_amount
+
+
+class CrmBillingReportMixin(models.AbstractModel):
+    """What all reports have: the same filters, and the proof that they tie.
+
+    A report is an SQL model of its own; it selects these columns, and says in
+    :meth:`_get_tie_outs` what its totals must equal.
+    """
+
+    _name = "crm.billing.report.mixin"
+    _description = "Billing Report"
+
+    company_id = fields.Many2one("res.company", readonly=True)
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Account",
+        readonly=True,
+        help="The commercial entity.",
+    )
+    user_id = fields.Many2one("res.users", string="Salesperson", readonly=True)
+    team_id = fields.Many2one("crm.team", string="Sales Team", readonly=True)
+    service_tier_id = fields.Many2one("crm.billing.service.tier", readonly=True)
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    company_currency_id = fields.Many2one(
+        "res.currency", string="Company Currency", readonly=True
+    )
+
+    # === BUSINESS METHODS - TIE-OUT === #
+
+    @api.model
+    def get_tie_outs(self, domain):
+        """Return what proves the figures that ``domain`` selects, for the screen.
+
+        Readers of the whole ledger get it, others (a salesperson sees own accounts
+        only) get nothing.
+
+        :return: dicts of :class:`TieOut`, amounts as floats, with ``difference``
+        """
+        self.check_access("read")
+        if not self.env.user.has_group(READER):
+            return []
+        return [self._format_tie_out(proof) for proof in self._get_tie_outs(domain)]
+
+    @api.model
+    def _get_tie_outs(self, domain):
+        """Return a :class:`TieOut` for each company and check; a hook."""
+        return []
+
+    @api.model
+    def _format_tie_out(self, proof):
+        values = asdict(proof)
+        values["difference"] = float(proof.difference)
+        values["amount"] = float(proof.amount)
+        values["ledger_amount"] = float(proof.ledger_amount)
+        return values
