@@ -11,7 +11,12 @@
         "security/crm_billing_reports_security.xml",
         "views/crm_billing_reports_menus.xml",
     ],
-    "demo": [],
+    "demo": [
+        "demo/res.partner.csv",
+        "demo/res.partner-people.csv",
+        "demo/crm_billing_agreement_demo.xml",
+        "demo/crm_billing_ledger_demo.xml",
+    ],
     "assets": {
         "web.assets_backend": [
             "crm_billing_reports/static/src/**/*",
