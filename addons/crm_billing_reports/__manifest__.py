@@ -10,6 +10,13 @@
         "security/ir.model.access.csv",
         "security/crm_billing_reports_security.xml",
         "views/crm_billing_reports_menus.xml",
+        "security/crm_billing_leak_security.xml",
+        "views/crm_billing_leak_report_views.xml",
+        "wizards/crm_billing_leak_wizard_views.xml",
+        "views/res_config_settings_leak_views.xml",
+        "security/crm_billing_books_security.xml",
+        "views/crm_billing_crosswalk_views.xml",
+        "views/crm_billing_system_views.xml",
     ],
     "demo": [
         "demo/res.partner.csv",
