@@ -1,0 +1,2 @@
+from . import crm_billing_leak_wizard
+from . import res_config_settings_leak
