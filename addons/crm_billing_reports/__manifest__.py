@@ -17,6 +17,9 @@
         "security/crm_billing_books_security.xml",
         "views/crm_billing_crosswalk_views.xml",
         "views/crm_billing_system_views.xml",
+        "security/crm_billing_aging_security.xml",
+        "views/crm_billing_aging_report_views.xml",
+        "views/crm_billing_overdue_report_views.xml",
     ],
     "demo": [
         "demo/res.partner.csv",

@@ -1,0 +1,179 @@
+from collections import defaultdict
+from decimal import Decimal
+
+from odoo import api, models
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from .crm_billing_report_mixin import TieOut
+
+# Filters that the ledger knows as well, by the path to them from a journal item. Others
+# cut through matchings (a payment has no salesperson), so nothing ties below them.
+LEDGER_PATHS = {
+    "company_id": "company_id",
+    "partner_id": "partner_id.commercial_partner_id",
+    "account_id": "account_id",
+}
+MOST_DOCUMENTS = 200
+
+
+class CrmBillingAgingReport(models.Model):
+    """The proof of the aging: its total is the balance of the receivable accounts."""
+
+    _inherit = "crm.billing.aging.report"
+
+    @api.model
+    def _get_tie_outs(self, domain):
+        """Override: the total of each company with its branches, against the ledger.
+
+        Filters that the ledger does not know are left out of the proof; it says so.
+        """
+        domain = Domain(domain)
+        is_known = all(
+            one.field_expr.partition(".")[0] in LEDGER_PATHS
+            for one in domain.iter_conditions()
+        )
+        chosen = domain if is_known else Domain.TRUE
+        items = self._get_ledger_items(chosen)
+        totals, balances = self._get_totals(chosen), self._get_balances(items)
+        return [
+            self._prove_total(root, totals[root], balances[root], items, is_known)
+            for root in sorted({*totals, *balances}, key=lambda root: root.id)
+        ]
+
+    def _prove_total(self, root, total, balance, items, is_known):
+        """Return the proof of a company; ``items`` are journal items, a domain."""
+        currency = root.currency_id
+        is_equal = currency.compare_amounts(float(total), float(balance)) == 0
+        label = self.env._("Total")
+        if not is_known:
+            label = self.env._("Total without these filters")
+        if len(self.env.companies.root_id) > 1:
+            label = f"{root.name}: {label}"
+        return TieOut(
+            label=label,
+            amount=total,
+            ledger_label=self.env._("receivable accounts"),
+            ledger_amount=balance,
+            currency_id=currency.id,
+            documents=()
+            if is_equal
+            else ("account.move", self._find_culprits(root, items)),
+        )
+
+    # === BUSINESS METHODS - BOTH SIDES === #
+
+    def _get_totals(self, domain):
+        """Return ``{company: Decimal}`` of the report, branches with their root."""
+        groups = self._read_group(domain, ["company_id"], ["total:sum"])
+        return self._add_by_root(groups)
+
+    def _get_balances(self, items):
+        """Return ``{company: Decimal}`` of the ledger, branches with their root."""
+        # Whoever reads the report is told what it is compared with.
+        lines = self.env["account.move.line"].sudo()
+        return self._add_by_root(
+            lines._read_group(items, ["company_id"], ["balance:sum"])
+        )
+
+    @staticmethod
+    def _add_by_root(groups):
+        sums = defaultdict(Decimal)
+        for company, amount in groups:
+            sums[company.sudo().root_id] += Decimal(str(amount))
+        return sums
+
+    @api.model
+    def _get_ledger_items(self, domain):
+        """Return the journal items that the report is about, as a domain (8.1)."""
+        return Domain(
+            [
+                ("parent_state", "=", "posted"),
+                ("date", "<=", self._get_as_of()),
+                ("account_id.account_type", "=", "asset_receivable"),
+                ("company_id", "in", self.env.companies.ids),
+            ]
+        ) & domain.map_conditions(self._to_ledger)
+
+    @staticmethod
+    def _to_ledger(condition):
+        name, dot, rest = condition.field_expr.partition(".")
+        path = f"{LEDGER_PATHS[name]}{dot}{rest}"
+        return Domain(path, condition.operator, condition.value)
+
+    # === BUSINESS METHODS - DIFFERENCE === #
+
+    def _find_culprits(self, root, items):
+        """Return ids of the entries that keep the report from the ledger's balance.
+
+        Either a matching has one side only among the items (the other one is a draft,
+        of another account, of a company or customer not looked at), or an item's
+        residual is not its balance less its matchings.
+        """
+        lines = self.env["account.move.line"].sudo()
+        items &= Domain("company_id", "child_of", root.id)
+        chosen = lines._search(items, bypass_access=True).subselect()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH chosen AS (%(chosen)s)
+                SELECT debit.move_id
+                  FROM account_partial_reconcile part
+                  JOIN account_move_line debit ON debit.id = part.debit_move_id
+             LEFT JOIN chosen one ON one.id = part.debit_move_id
+             LEFT JOIN chosen other ON other.id = part.credit_move_id
+                 WHERE (one.id IS NULL) != (other.id IS NULL)
+                   AND part.max_date <= %(as_of)s
+             UNION
+                SELECT credit.move_id
+                  FROM account_partial_reconcile part
+                  JOIN account_move_line credit ON credit.id = part.credit_move_id
+             LEFT JOIN chosen one ON one.id = part.debit_move_id
+             LEFT JOIN chosen other ON other.id = part.credit_move_id
+                 WHERE (one.id IS NULL) != (other.id IS NULL)
+                   AND part.max_date <= %(as_of)s
+             UNION
+                SELECT line.move_id
+                  FROM account_move_line line
+                 WHERE line.id IN (SELECT id FROM chosen)
+                   AND line.amount_residual != line.balance
+                       - (SELECT COALESCE(SUM(amount), 0)
+                            FROM account_partial_reconcile
+                           WHERE debit_move_id = line.id)
+                       + (SELECT COALESCE(SUM(amount), 0)
+                            FROM account_partial_reconcile
+                           WHERE credit_move_id = line.id)
+              ORDER BY move_id
+                 LIMIT %(most)s
+                """,
+                chosen=chosen,
+                as_of=self._get_as_of(),
+                most=MOST_DOCUMENTS,
+            )
+        )
+        return [move_id for (move_id,) in rows]
+
+
+class CrmBillingOverdueReport(models.Model):
+    _inherit = "crm.billing.overdue.report"
+
+    @api.model
+    def _get_tie_outs(self, domain):
+        """Override: all accounts together owe what the aging shows as overdue."""
+        aging = self.env["crm.billing.aging.report"]
+        own = aging._add_by_root(
+            self._read_group([], ["company_id"], ["amount_company:sum"])
+        )
+        other = aging._add_by_root(
+            aging._read_group([], ["company_id"], ["overdue:sum"])
+        )
+        return [
+            TieOut(
+                label=self.env._("All accounts"),
+                amount=own[root],
+                ledger_label=self.env._("overdue in the aging"),
+                ledger_amount=other[root],
+                currency_id=root.currency_id.id,
+            )
+            for root in sorted({*own, *other}, key=lambda root: root.id)
+        ]
