@@ -6,3 +6,4 @@ from . import crm_billing_aging_report
 from . import crm_billing_aging_query
 from . import crm_billing_overdue_report
 from . import crm_billing_aging_tie_out
+from . import crm_billing_report_parameters

@@ -34,7 +34,8 @@ class CrmBillingReportMixin(models.AbstractModel):
     """What all reports have: the same filters, and the proof that they tie.
 
     A report is an SQL model of its own; it selects these columns, and says in
-    :meth:`_get_tie_outs` what its totals must equal.
+    :meth:`_get_tie_outs` what its totals must equal. What it is made for, a day or a
+    period, it is told through the domain (``crm_billing_report_parameters.py``).
     """
 
     _name = "crm.billing.report.mixin"
@@ -69,7 +70,8 @@ class CrmBillingReportMixin(models.AbstractModel):
         self.check_access("read")
         if not self.env.user.has_group(READER):
             return []
-        return [self._format_tie_out(proof) for proof in self._get_tie_outs(domain)]
+        model, domain = self._with_parameters(domain)
+        return [self._format_tie_out(proof) for proof in model._get_tie_outs(domain)]
 
     @api.model
     def _get_tie_outs(self, domain):
