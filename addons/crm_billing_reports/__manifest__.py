@@ -20,6 +20,12 @@
         "security/crm_billing_aging_security.xml",
         "views/crm_billing_aging_report_views.xml",
         "views/crm_billing_overdue_report_views.xml",
+        "security/crm_billing_status_security.xml",
+        "data/crm_billing_touch_cost_data.xml",
+        "views/crm_billing_status_report_views.xml",
+        "views/crm_billing_touch_report_views.xml",
+        "views/crm_billing_exception_report_views.xml",
+        "views/crm_billing_touch_cost_views.xml",
     ],
     "demo": [
         "demo/res.partner.csv",

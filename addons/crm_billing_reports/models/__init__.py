@@ -5,3 +5,6 @@ from . import crm_billing_event_books
 from . import crm_billing_system
 from . import crm_billing_crosswalk
 from . import account_partial_reconcile
+from . import crm_billing_touch_cost
+from . import crm_billing_handoff_touch
+from . import crm_billing_exception

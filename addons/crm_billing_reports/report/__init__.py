@@ -7,3 +7,10 @@ from . import crm_billing_aging_query
 from . import crm_billing_overdue_report
 from . import crm_billing_aging_tie_out
 from . import crm_billing_report_parameters
+from . import crm_billing_status_report
+from . import crm_billing_status_query
+from . import crm_billing_touch_report
+from . import crm_billing_touch_query
+from . import crm_billing_exception_report
+from . import crm_billing_exception_change_report
+from . import crm_billing_exception_month_report
