@@ -1,0 +1,174 @@
+"""The columns that other books read, and what those books accept in them.
+
+Sources. QuickBooks Online, Intuit's help pages: “Which contact fields are imported from
+Excel” (a display name has at most 100 characters, no tab, line break, colon or
+quotation mark, and is unique among customers, vendors and employees together; company
+50, email 100, phone 21 characters), “Import invoices in batches” (column names, those
+with a star are mandatory, one row a line, rows of one number are one invoice) and “How
+to import credit notes”. Document numbers have at most 21 characters (Intuit's API
+reference; longer ones are refused with error 2050). One import takes at most 1,000 rows
+(importcsv.com, “QuickBooks CSV import”) and 100 invoices.
+QuickBooks has no file import of received payments of its own: the columns are those
+that the common import programs for it read.
+"""
+
+from typing import NamedTuple
+
+ROW_LIMIT = 1000
+DOCUMENT_LIMIT = 100
+NAME_LIMIT = 100
+NUMBER_LIMIT = 21
+TEXT_LIMITS = {"company_name": 50, "email": 100, "phone": 21}
+FORBIDDEN = '\t\r\n:"'
+
+
+class Column(NamedTuple):
+    """A column of a file: its heading, which value it takes, whether it is a must."""
+
+    heading: str
+    value: str
+    is_required: bool = False
+
+
+_CUSTOMER = (
+    Column("Name", "customer_name", True),
+    Column("Company", "company_name"),
+    Column("Email", "email"),
+    Column("Phone", "phone"),
+    Column("Website", "website"),
+    Column("Street", "street"),
+    Column("City", "city"),
+    Column("State", "state"),
+    Column("ZIP", "zip"),
+    Column("Country", "country"),
+    Column("Tax ID", "vat"),
+    Column("Currency", "currency"),
+)
+_LINES = (
+    Column("Memo", "memo"),
+    Column("Item(Product/Service)", "item"),
+    Column("ItemDescription", "description"),
+    Column("ItemQuantity", "quantity"),
+    Column("ItemRate", "rate"),
+    Column("*ItemAmount", "amount", True),
+    Column("*ItemTaxCode", "tax_code", True),
+    Column("ItemTaxAmount", "tax_amount"),
+    Column("Currency", "currency"),
+    Column("Service Date", "service_date"),
+)
+QUICKBOOKS = {
+    "customer": _CUSTOMER,
+    "invoice": (
+        Column("*InvoiceNo", "document_number", True),
+        Column("*Customer", "customer_name", True),
+        Column("*InvoiceDate", "document_date", True),
+        Column("*DueDate", "due_date", True),
+        Column("Terms", "terms"),
+        *_LINES,
+    ),
+    "credit": (
+        Column("*CreditNoteNo", "document_number", True),
+        Column("*Customer", "customer_name", True),
+        Column("*CreditNoteDate", "document_date", True),
+        *_LINES,
+    ),
+    "payment": (
+        Column("Ref No", "payment_number", True),
+        Column("Customer", "customer_name", True),
+        Column("Payment Date", "document_date", True),
+        Column("Payment method", "method"),
+        Column("Deposit To Account Name", "deposit_to"),
+        Column("Invoice No", "document_number"),
+        Column("Amount", "amount", True),
+        Column("Reference No", "reference"),
+        Column("Memo", "memo"),
+        Column("Currency", "currency"),
+    ),
+}
+_ID = Column("external_id", "external_ref", True)
+_CHANGE = (Column("operation", "operation"), Column("version", "version"))
+_DOCUMENT = (
+    _ID,
+    Column("number", "document_number", True),
+    Column("customer", "customer_name", True),
+    Column("customer_id", "customer_ref"),
+    Column("date", "document_date", True),
+    Column("due_date", "due_date"),
+    Column("original", "original_number"),
+    Column("memo", "memo"),
+    Column("item", "item"),
+    Column("account", "account"),
+    Column("description", "description"),
+    Column("quantity", "quantity"),
+    Column("rate", "rate"),
+    Column("amount", "amount", True),
+    Column("tax_code", "tax_code"),
+    Column("tax_amount", "tax_amount"),
+    Column("currency", "currency", True),
+    *_CHANGE,
+)
+GENERIC = {
+    "customer": (
+        _ID,
+        Column("name", "customer_name", True),
+        *(Column(one.value, one.value) for one in _CUSTOMER[1:]),
+        *_CHANGE,
+    ),
+    "invoice": _DOCUMENT,
+    "credit": _DOCUMENT,
+    "payment": (
+        _ID,
+        Column("number", "payment_number", True),
+        Column("customer", "customer_name", True),
+        Column("customer_id", "customer_ref"),
+        Column("date", "document_date", True),
+        Column("method", "method"),
+        Column("deposit_to", "deposit_to"),
+        Column("invoice", "document_number"),
+        Column("amount", "amount", True),
+        Column("reference", "reference"),
+        Column("memo", "memo"),
+        Column("currency", "currency", True),
+        *_CHANGE,
+    ),
+}
+LAYOUTS = {"quickbooks_csv": QUICKBOOKS, "generic_csv": GENERIC}
+# Without these nobody could book or find again what a row says.
+NEEDED = {
+    "customer": {"customer_name"},
+    "invoice": {"document_number", "customer_name", "document_date", "amount"},
+    "credit": {"document_number", "customer_name", "document_date", "amount"},
+    "payment": {"payment_number", "customer_name", "document_date", "amount"},
+}
+
+
+def get_values(entity: str) -> list[str]:
+    """Return the names of all values that a column of ``entity`` can take."""
+    values = {column.value for layout in LAYOUTS.values() for column in layout[entity]}
+    return sorted(values)
+
+
+def find_name_fault(name: str) -> str | None:
+    """Return why a display name is refused there: empty, long or sign; or nothing."""
+    if not name.strip():
+        return "name_empty"
+    if len(name) > NAME_LIMIT:
+        return "name_long"
+    if any(sign in name for sign in FORBIDDEN):
+        return "name_sign"
+    return None
+
+
+def find_number_fault(number: str) -> str | None:
+    """Return why a document number is refused there, or nothing."""
+    if not number.strip():
+        return "number_empty"
+    return "number_long" if len(number) > NUMBER_LIMIT else None
+
+
+def shorten(value: str, text: str) -> str:
+    """Cut what is only informative to what fits; an email is never cut."""
+    limit = TEXT_LIMITS.get(value)
+    if limit is None or len(text) <= limit:
+        return text
+    return "" if value == "email" else text[:limit]
