@@ -85,7 +85,8 @@ STATUSES = {
 }
 YES, NO = ("yes", "y", "true", "1", "x"), ("no", "n", "false", "0", "")
 # Where year, month and day stand.
-DATE_FORMATS = {"iso": (0, 1, 2), "mdy": (2, 0, 1), "dmy": (2, 1, 0)}
+DATE_FORMATS = {"%Y-%m-%d": (0, 1, 2), "%m/%d/%Y": (2, 0, 1), "%d/%m/%Y": (2, 1, 0)}
+TITLE_ROWS = 20  # reports have their name, the company and the range on top
 LONGEST = {"external_id": 128, "number": 128, "customer": 256, "version": 64}
 LARGEST = Decimal(10) ** 13
 DIGITS = re.compile(r"\d+")
@@ -149,7 +150,7 @@ def find_columns(heading: Iterable[object]) -> dict[str, int]:
     """
     places, twice = {}, []
     for place, cell in enumerate(heading):
-        word = re.sub(r"\s+", " ", str(cell or "")).strip(" *").lower()
+        word = re.sub(r"[\s_]+", " ", str(cell or "")).strip(" *").lower()
         name = next((key for key, words in HEADINGS.items() if word in words), None)
         if name in places:
             twice.append(name)
@@ -162,44 +163,81 @@ def find_columns(heading: Iterable[object]) -> dict[str, int]:
     return places
 
 
+def find_heading(rows: list[list[str]]) -> tuple[int, dict[str, int]]:
+    """Return the place of the heading among the first rows, and its columns.
+
+    :raise MissingColumns: what the row that is most like a heading lacks
+    """
+    nearest = None
+    for place, row in enumerate(rows[:TITLE_ROWS]):
+        try:
+            return place, find_columns(row)
+        except MissingColumns as error:
+            if nearest is None or len(error.names) < len(nearest.names):
+                nearest = error
+    raise nearest or MissingColumns("missing", NEEDED)
+
+
 def read_documents(
     rows: Iterable[list[str]],
     columns: dict[str, int],
     kind: str = "invoice",
-    date_format: str = "iso",
+    date_format: str = "%Y-%m-%d",
     decimal: str = ".",
+    first: int = 2,
 ) -> tuple[list[Document], list[RowError]]:
     """Return the documents of the rows below the heading, and what is wrong.
 
+    A payment for several invoices has a row for each; without a column of applied
+    amounts, the amount of each row is what is applied, and the payment is their sum.
+
     :param kind: of rows in a file without a column that says it
-    :param date_format: ``iso`` (2026-11-30), ``mdy`` (11/30/2026), ``dmy``
+    :param date_format: ``%Y-%m-%d``, ``%m/%d/%Y`` or ``%d/%m/%Y``
     :param decimal: the decimal sign
+    :param first: number of the first of these rows in the file
     """
     found, errors = {}, []
     reader = _Reader(columns, kind, date_format, decimal)
-    for number, row in enumerate(rows, 2):
+    for number, row in enumerate(rows, first):
+        if _is_total(row):
+            continue
         try:
-            document = reader.read(number, row)
-            _add(found, document)
+            _add(found, reader.read(number, row), "applied" not in columns)
         except Refused as error:
             errors.append(RowError(number, error.column, error.reason, error.value))
     return list(found.values()), errors + _check_applied(found.values())
 
 
-def _add(found, document):
+def _is_total(row):
+    """Return whether this is a sum that a report prints below its rows."""
+    filled = [str(cell).strip() for cell in row if str(cell).strip()]
+    return 0 < len(filled) <= 3 and filled[0].lower().startswith("total")
+
+
+def _add(found, document, is_sum):
     """Keep a document; rows of one payment become one, equal rows are one."""
     key = document.kind, document.external_id
     known = found.get(key)
     if known is None:
         found[key] = document
         return
-    if document.kind == "payment" and document.applied:
-        same = replace(document, row=known.row, applied=known.applied)
-        if same != known:
-            raise Refused("external_id", "mixed", document.external_id)
-        found[key] = replace(known, applied=known.applied + document.applied)
-    elif replace(document, row=known.row) != known:
-        raise Refused("external_id", "twice", document.external_id)
+    if document.kind != "payment" or not document.applied:
+        if replace(document, row=known.row) != known:
+            raise Refused("external_id", "twice", document.external_id)
+        return
+    if document.applied[0][0] in dict(known.applied):
+        raise Refused("applied_to", "twice", document.applied[0][0])
+    amount = known.amount + document.amount if is_sum else known.amount
+    same = replace(
+        document,
+        row=known.row,
+        applied=known.applied,
+        amount=known.amount if is_sum else document.amount,
+    )
+    if same != known:
+        raise Refused("external_id", "mixed", document.external_id)
+    applied = known.applied + document.applied
+    found[key] = replace(known, applied=applied, amount=amount)
 
 
 def _check_applied(documents):
