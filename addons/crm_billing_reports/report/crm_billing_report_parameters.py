@@ -5,8 +5,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import unique
 
-# What a report is made for; all figures of a report depend on it.
-PARAMETER_KEYS = ("billing_as_of", "billing_date_from", "billing_date_to")
+from .crm_billing_report_mixin import PARAMETER_KEYS
 
 ONE_DAY = timedelta(days=1)
 # What a comparison with a day says about the first and the last day of a report.
@@ -29,8 +28,6 @@ class CrmBillingReportMixin(models.AbstractModel):
     """
 
     _inherit = "crm.billing.report.mixin"
-
-    _parameter_fields = ()
 
     @api.model
     def _post_model_setup__(self):
@@ -149,7 +146,10 @@ class CrmBillingReportMixin(models.AbstractModel):
         last = min((day for _first, day in bounds if day), default=None)
         if first and last and first > last:
             self._raise_one_at_a_time()
-        as_of = last or max(first, fields.Date.context_today(self))
+        today = fields.Date.context_today(self)
+        as_of = last or max(first, today)
+        if first and first <= today < as_of:
+            as_of = today  # of a month or year that is not over yet
         days = (as_of, first, last)
         return {
             key: day and fields.Date.to_string(day)

@@ -19,7 +19,7 @@ class TestReportParameters(ReportsCommon):
         cls.invoice = cls._create_dated("2027-01-10", 100.0, due=date(2027, 2, 1))
         cls._pay_on(cls.invoice, date(2027, 3, 5))
         cls.env.flush_all()
-        cls.aging = cls.env["crm.billing.aging.report"].with_user(cls.accountant)
+        cls.aging = cls.env["crm.billing.aging.report"].with_user(cls.clerk)
 
     def _search(self, *leaves, **context):
         domain = [("move_id", "=", self.invoice.id), *leaves]
@@ -46,6 +46,17 @@ class TestReportParameters(ReportsCommon):
     def test_a_period_is_as_of_its_last_day(self):
         row = self._search(("as_of", ">=", "2027-02-01"), ("as_of", "<", "2027-03-01"))
         self.assertEqual(row.as_of, date(2027, 2, 28))
+
+    def test_a_period_that_is_not_over_is_as_of_today(self):
+        for first, last, day in [
+            ("2027-06-01", "2027-06-30", "2027-06-15"),
+            ("2027-07-01", "2027-07-31", "2027-07-31"),
+            ("2027-07-31", "2027-07-31", "2027-07-31"),
+        ]:
+            with self.subTest(first=first):
+                period = [("as_of", ">=", first), ("as_of", "<=", last)]
+                model, _domain = self.aging._with_parameters(period)
+                self.assertEqual(model.env.context["billing_as_of"], day)
 
     def test_a_first_day_alone_reaches_to_today(self):
         model, domain = self.aging._with_parameters([("as_of", ">", "2027-02-01")])
