@@ -13,3 +13,6 @@ class ResConfigSettings(models.TransientModel):
     billing_leak_unsent_days = fields.Integer(
         related="company_id.billing_leak_unsent_days", readonly=False
     )
+    billing_forecast_months = fields.Integer(
+        related="company_id.billing_forecast_months", readonly=False
+    )

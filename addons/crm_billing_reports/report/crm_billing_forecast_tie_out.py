@@ -1,0 +1,151 @@
+from collections import defaultdict
+from datetime import timedelta
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+
+from .crm_billing_report_mixin import TieOut
+
+# Filters that the ledger knows as well, by their name on an invoice.
+MOVE_FIELDS = {
+    "company_id": "company_id",
+    "partner_id": "commercial_partner_id",
+    "move_id": "id",
+}
+MOST_DOCUMENTS = 200
+
+
+class CrmBillingForecastReport(models.Model):
+    """The proof: what happened is in the ledger, what was open in the aging."""
+
+    _inherit = "crm.billing.forecast.report"
+
+    @api.model
+    def _get_tie_outs(self, domain):
+        """Override: each company's forecast against the ledger.
+
+        Filters that the ledger does not know are left out of the proof; it says so.
+        """
+        domain = Domain(domain)
+        is_known = all(
+            leaf.field_expr in MOVE_FIELDS for leaf in domain.iter_conditions()
+        )
+        chosen = domain if is_known else Domain.TRUE
+        totals = self._get_totals(chosen)
+        return [
+            proof
+            for forecast in self._get_forecasts().filtered(lambda one: one in totals)
+            for proof in self._prove(forecast, totals[forecast], chosen, is_known)
+        ]
+
+    def _get_forecasts(self):
+        """Return the forecasts that are shown, of the companies of the user."""
+        ids = self.env.execute_query(self._select_chosen(self._get_as_of()))
+        found = self.env["crm.billing.forecast"].browse(row[0] for row in ids)
+        return found.filtered(lambda one: one.company_id in self.env.companies)
+
+    def _get_totals(self, domain):
+        """Return ``{forecast: (open, invoiced, collected)}`` of the report."""
+        measures = ("amount_open:sum", "invoiced_actual:sum", "cash_actual:sum")
+        groups = self._read_group(domain, ["forecast_id"], measures)
+        return defaultdict(tuple, {row[0]: row[1:] for row in groups})
+
+    def _prove(self, forecast, totals, domain, is_known):
+        _ = self.env._
+        opened, invoiced, collected = (Decimal(str(total or 0)) for total in totals)
+        aged, culprits = self._get_aged(forecast, domain)
+        names = (
+            (_("Open then"), opened, _("aging of that evening"), aged),
+            (
+                _("Invoiced"),
+                invoiced,
+                _("customer invoices"),
+                self._get_invoiced(forecast, domain),
+            ),
+            (
+                _("Collected"),
+                collected,
+                _("matched payments"),
+                self._get_collected(forecast, domain),
+            ),
+        )
+        for number, (label, amount, ledger_label, ledger) in enumerate(names):
+            yield TieOut(
+                label=label if is_known else _("%s without these filters", label),
+                amount=amount,
+                ledger_label=ledger_label,
+                ledger_amount=ledger,
+                currency_id=forecast.currency_id.id,
+                documents=culprits if number == 0 and amount != ledger else (),
+            )
+
+    # === BUSINESS METHODS - THE OTHER SIDE === #
+
+    def _get_aged(self, forecast, domain):
+        """Return the aging of the evening before, and what was entered since."""
+        evening = forecast.date - timedelta(days=1)
+        aging = self.env["crm.billing.aging.report"]
+        scope = Domain("company_id", "=", forecast.company_id.id)
+        [(total,)] = aging._read_group(
+            Domain("as_of", "=", evening) & scope & domain, [], ["total:sum"]
+        )
+        late = self.env["account.move"].search(
+            scope
+            & Domain("date", "<=", evening)
+            & Domain("state", "=", "posted")
+            & Domain("create_date", ">", forecast.create_date),
+            limit=MOST_DOCUMENTS,
+        )
+        return Decimal(str(total or 0)), ("account.move", tuple(late.ids))
+
+    def _get_invoiced(self, forecast, domain):
+        [(total,)] = self.env["account.move"]._read_group(
+            self._get_move_domain(forecast, domain)
+            & Domain("move_type", "in", ("out_invoice", "out_refund"))
+            & self._get_days("invoice_date", forecast),
+            aggregates=["amount_untaxed_signed:sum"],
+        )
+        return Decimal(str(total or 0))
+
+    def _get_collected(self, forecast, domain):
+        invoices = self._get_move_domain(forecast, domain) & Domain(
+            "move_type", "=", "out_invoice"
+        )
+        lines = self.env["account.move.line"].sudo()
+        instalments = lines._search(
+            Domain("move_id", "in", self.env["account.move"]._search(invoices))
+            & Domain("display_type", "=", "payment_term")
+        )
+        payments = lines._search(
+            Domain("move_id.origin_payment_id", "!=", False)
+            | Domain("journal_id.type", "in", ("bank", "cash", "credit"))
+        )
+        # Whoever reads the report is told what it is compared with.
+        [(total,)] = (
+            self.env["account.partial.reconcile"]
+            .sudo()
+            ._read_group(
+                Domain("debit_move_id", "in", instalments)
+                & Domain("credit_move_id", "in", payments)
+                & self._get_days("max_date", forecast),
+                aggregates=["amount:sum"],
+            )
+        )
+        return Decimal(str(total or 0))
+
+    def _get_move_domain(self, forecast, domain):
+        """Return the posted invoices that the filters of the report leave."""
+        return (
+            Domain("company_id", "=", forecast.company_id.id)
+            & Domain("state", "=", "posted")
+            & domain.map_conditions(
+                lambda leaf: Domain(
+                    MOVE_FIELDS[leaf.field_expr], leaf.operator, leaf.value
+                )
+            )
+        )
+
+    def _get_days(self, name, forecast):
+        last = min(forecast.date_until, fields.Date.context_today(self))
+        return Domain(name, ">=", forecast.date) & Domain(name, "<=", last)
