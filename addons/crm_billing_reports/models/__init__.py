@@ -31,3 +31,4 @@ from . import crm_billing_evidence
 from . import crm_billing_evidence_build
 from . import crm_billing_evidence_read
 from . import crm_billing_evidence_tables
+from . import crm_billing_watch_jobs

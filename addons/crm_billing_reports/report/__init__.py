@@ -3,6 +3,7 @@ from . import crm_billing_report_parameters
 from . import crm_billing_leak_report
 from . import crm_billing_leak_query
 from . import crm_billing_leak_fix
+from . import crm_billing_leak_tie_out
 from . import crm_billing_report_currency
 from . import crm_billing_aging_report
 from . import crm_billing_aging_query

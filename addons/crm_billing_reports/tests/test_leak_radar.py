@@ -362,3 +362,39 @@ class TestLeakRadar(ReportsCommon, AgreementCommon):
         self.assertEqual(leaks._read_group(domain, [], ["amount:sum"]), [(200.0,)])
         groups = leaks._read_group(domain, ["kind"], ["amount:sum"])
         self.assertEqual(dict(groups), {"agreement": 100.0, "unsent": 100.0})
+
+    def test_invoices_at_risk_tie_to_the_ledger(self):
+        """Half paid, foreign, waived, too young: the same documents, the same sum."""
+        half = self._create_dated("2027-06-01", 100.0)
+        self._pay_on(half, "2027-06-03", 60.0)
+        self._create_dated("2027-06-02", 33.33)
+        self._create_dated(TODAY, 500.0)
+        returned = self._create_dated(TODAY, 7.0)
+        returned._mark_undelivered(self.account, "old@northwind.example.com")
+        leak = self._find(user=self.manager, move_id=half.id)
+        leak.waive("Goodwill")
+        proofs = self.leaks.with_user(self.clerk).get_tie_outs(
+            [("partner_id", "=", self.account.id), ("is_waived", "=", False)]
+        )
+        self.assertEqual(
+            [(proof["amount"], proof["difference"]) for proof in proofs],
+            [(40.0 + 33.33 + 7.0, 0.0)],
+        )
+
+    def test_the_radar_shows_each_company_its_own(self):
+        other = self.env["res.company"].create({"name": "Branch abroad"})
+        self.clerk.company_ids |= other
+        self._create_agreement(start_date=date(2027, 5, 1))
+        agreement = self._create_agreement(
+            start=False,
+            start_date=date(2027, 5, 1),
+            company_id=other.id,
+            plan_id=self.monthly.id,
+        )
+        leaks = self.leaks.with_user(self.clerk)
+        domain = [("id", "not in", self.known)]
+        home = leaks.with_context(allowed_company_ids=self.company.ids)
+        abroad = leaks.with_context(allowed_company_ids=other.ids)
+        self.env.flush_all()
+        self.assertEqual(home.search(domain).mapped("kind"), ["agreement"])
+        self.assertEqual(abroad.search(domain).agreement_id, agreement)
