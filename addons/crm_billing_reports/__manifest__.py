@@ -45,6 +45,10 @@
     "assets": {
         "web.assets_backend": [
             "crm_billing_reports/static/src/**/*",
+            ("remove", "crm_billing_reports/static/src/billing_report/analysis/**/*"),
+        ],
+        "web.assets_backend_lazy": [
+            "crm_billing_reports/static/src/billing_report/analysis/**/*",
         ],
         "web.assets_tests": [
             "crm_billing_reports/static/tests/tours/**/*",

@@ -92,6 +92,7 @@ class CrmBillingCrosswalk(models.Model):
         "(system_id, model, external_id)",
         "This external id already belongs to another record.",
     )
+    _external_name_idx = models.Index("(system_id, lower(external_name))")
 
     # === COMPUTE METHODS === #
 

@@ -1,5 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ..report_rules.books_layout import DOCUMENT_LIMIT, LAYOUTS, ROW_LIMIT
 
 KINDS = [("quickbooks_csv", "QuickBooks (CSV)"), ("generic_csv", "Other (CSV)")]
 ENTITIES = [
@@ -39,6 +42,20 @@ class CrmBillingSystem(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company, index=True
     )
+    user_id = fields.Many2one(
+        "res.users",
+        string="Responsible",
+        default=lambda self: self.env.user,
+        help="Gets the tasks: a batch to hand out, a field that is gone.",
+    )
+    start_date = fields.Date(
+        string="Hand Out From",
+        required=True,
+        default=fields.Date.context_today,
+        tracking=True,
+        help="Documents before this day are never handed out: the other books have "
+        "them, and would have them twice.",
+    )
     closed_until = fields.Date(
         string="Books There Closed Until",
         tracking=True,
@@ -50,6 +67,42 @@ class CrmBillingSystem(models.Model):
         default=7,
         help="What was handed out and was not seen there after these days is an alarm.",
     )
+    with_payments = fields.Boolean(
+        string="Hand Out Payments",
+        default=True,
+        help="Payments that were received here, such as online payments. Payments that "
+        "came from these books never go back.",
+    )
+    accepts_updates = fields.Boolean(
+        help="The other side takes a changed record from a file, and finds it by its "
+        "external id. QuickBooks takes new records only.",
+    )
+    is_automatic = fields.Boolean(
+        string="Prepare a Batch Daily",
+        help="What is posted is collected and checked every day; the responsible gets "
+        "a task to hand it out.",
+    )
+    row_limit = fields.Integer(string="Rows per File", default=ROW_LIMIT, required=True)
+    document_limit = fields.Integer(
+        string="Documents per File", default=DOCUMENT_LIMIT, required=True
+    )
+    date_format = fields.Selection(
+        [
+            ("%m/%d/%Y", "12/31/2026"),
+            ("%d/%m/%Y", "31/12/2026"),
+            ("%Y-%m-%d", "2026-12-31"),
+        ],
+        required=True,
+        default="%Y-%m-%d",
+        help="Choose the same when the file is imported there.",
+    )
+    no_tax_code = fields.Char(
+        string="Tax Code without Tax", help="What the other side calls a line untaxed."
+    )
+    field_ids = fields.One2many("crm.billing.system.field", "system_id", copy=True)
+    map_ids = fields.One2many("crm.billing.system.map", "system_id", copy=True)
+    name_ids = fields.One2many("crm.billing.system.name", "system_id")
+    name_count = fields.Integer(compute="_compute_name_count")
     crosswalk_ids = fields.One2many("crm.billing.crosswalk", "system_id")
     crosswalk_count = fields.Integer(compute="_compute_crosswalk_count")
 
@@ -62,7 +115,21 @@ class CrmBillingSystem(models.Model):
         "Give the days in which a file is read there as a number from 0 on.",
     )
 
+    _limits_positive = models.Constraint(
+        "CHECK (row_limit > 0 AND document_limit > 0)",
+        "A file holds at least one row of one document.",
+    )
+
     # === COMPUTE METHODS === #
+
+    @api.depends("name_ids")
+    def _compute_name_count(self):
+        counts = self.env["crm.billing.system.name"]._read_group(
+            [("system_id", "in", self.ids)], ["system_id"], ["__count"]
+        )
+        counts = {system.id: count for system, count in counts}
+        for system in self:
+            system.name_count = counts.get(system.id, 0)
 
     @api.depends("crosswalk_ids")
     def _compute_crosswalk_count(self):
@@ -74,6 +141,24 @@ class CrmBillingSystem(models.Model):
             system.crosswalk_count = counts.get(system.id, 0)
 
     # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Give new books the columns that are shipped for their format."""
+        systems = super().create(vals_list)
+        for system in systems.filtered(lambda system: not system.field_ids):
+            system._create_fields()
+        return systems
+
+    def copy_data(self, default=None):
+        """Name the copy after the original: two of one name are refused."""
+        default = default or {}
+        return [
+            {**vals, "name": self.env._("%(name)s (copy)", name=system.name)}
+            if "name" not in default
+            else vals
+            for system, vals in zip(self, super().copy_data(default), strict=True)
+        ]
 
     def write(self, vals):
         """Refuse to move what is mapped to another company."""
@@ -101,6 +186,24 @@ class CrmBillingSystem(models.Model):
 
     # === ACTION METHODS === #
 
+    def action_restore_fields(self):
+        """Put the shipped columns of the format in place of the present ones."""
+        self.check_access("write")
+        for system in self:
+            system.field_ids.unlink()
+            system._create_fields()
+            system.message_post(body=self.env._("The shipped columns were restored."))
+
+    def action_open_names(self):
+        """Show the names that the other side uses."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_billing_reports.crm_billing_system_name_action"
+        )
+        action["domain"] = [("system_id", "=", self.id)]
+        action["context"] = {"default_system_id": self.id}
+        return action
+
     def action_open_crosswalk(self):
         """Show what is mapped to these books."""
         self.ensure_one()
@@ -110,3 +213,52 @@ class CrmBillingSystem(models.Model):
         action["domain"] = [("system_id", "=", self.id)]
         action["context"] = {"default_system_id": self.id}
         return action
+
+    # === BUSINESS METHODS === #
+
+    def _create_fields(self):
+        self.ensure_one()
+        self.env["crm.billing.system.field"].create(
+            [
+                {
+                    "system_id": self.id,
+                    "entity": entity,
+                    "sequence": sequence,
+                    "name": column.heading,
+                    "value": column.value,
+                    "is_required": column.is_required,
+                }
+                for entity, columns in LAYOUTS[self.kind].items()
+                for sequence, column in enumerate(columns, 1)
+            ]
+        )
+
+    def _get_responsible(self):
+        """Return who gets a task: the responsible, else a billing manager."""
+        self.ensure_one()
+        if self.user_id.active:
+            return self.user_id
+        return self.env["crm.billing.watch"]._get_manager(self.company_id)
+
+    def _get_taken(self, names):
+        """Return ``{(entity, name in small letters): whose it is}`` of names in use.
+
+        :param names: in small letters, of what is to be handed out
+        """
+        self.ensure_one()
+        crosswalk = self.env["crm.billing.crosswalk"]
+        crosswalk.flush_model(["system_id", "external_name"])
+        ids = self.env.execute_query(
+            SQL(
+                "SELECT id FROM crm_billing_crosswalk"
+                " WHERE system_id = %s AND lower(external_name) = ANY(%s)",
+                self.id,
+                list(names),
+            )
+        )
+        return {
+            (row._get_entity(), row.external_name.lower()): (
+                row.res_name or row.external_name
+            )
+            for row in crosswalk.browse(row_id for (row_id,) in ids)
+        }

@@ -5,3 +5,6 @@ from . import test_forecast_snapshot
 from . import test_invoice_status
 from . import test_touches
 from . import test_exceptions
+from . import test_books_export
+from . import test_books_checks
+from . import test_books_crosswalk
