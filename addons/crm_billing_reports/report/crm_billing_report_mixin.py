@@ -4,6 +4,8 @@ from decimal import Decimal
 from odoo import api, fields, models
 
 READER = "account.group_account_invoice"
+# What a report is made for; all figures of a report depend on it.
+PARAMETER_KEYS = ("billing_as_of", "billing_date_from", "billing_date_to")
 
 
 @dataclass
@@ -56,6 +58,40 @@ class CrmBillingReportMixin(models.AbstractModel):
         "res.currency", string="Company Currency", readonly=True
     )
 
+    _parameter_fields = ()
+
+    # === BUSINESS METHODS - BANNER === #
+
+    @api.model
+    @api.readonly
+    def get_report_facts(self, domain):
+        """Return what the banner above the report says, for its screen.
+
+        :return: ``dates`` (what the report is made for, False if it has no parameter),
+            ``tie_outs`` (:meth:`get_tie_outs`), ``can_export``
+        """
+        return {
+            "dates": self._get_report_dates(domain),
+            "tie_outs": self.get_tie_outs(domain),
+            "can_export": self.env.user.has_group("base.group_allow_export"),
+        }
+
+    @api.model
+    def _get_report_dates(self, domain):
+        if not self._parameter_fields:
+            return False
+        context = self._with_parameters(domain)[0].env.context
+        as_of, first, last = (context.get(key) or False for key in PARAMETER_KEYS)
+        today = fields.Date.to_string(fields.Date.context_today(self))
+        return {
+            "names": self._parameter_fields,
+            "kind": "day" if "as_of" in self._parameter_fields else "period",
+            "as_of": as_of or today,
+            "date_from": first,
+            "date_to": last,
+            "is_default": not (as_of or first or last),
+        }
+
     # === BUSINESS METHODS - TIE-OUT === #
 
     @api.model
@@ -65,7 +101,8 @@ class CrmBillingReportMixin(models.AbstractModel):
         Readers of the whole ledger get it, others (a salesperson sees own accounts
         only) get nothing.
 
-        :return: dicts of :class:`TieOut`, amounts as floats, with ``difference``
+        :return: dicts of :class:`TieOut`, amounts as floats, with ``difference`` and
+            whether it ``ties``
         """
         self.check_access("read")
         if not self.env.user.has_group(READER):
@@ -81,7 +118,9 @@ class CrmBillingReportMixin(models.AbstractModel):
     @api.model
     def _format_tie_out(self, proof):
         values = asdict(proof)
+        currency = self.env["res.currency"].browse(proof.currency_id)
         values["difference"] = float(proof.difference)
+        values["ties"] = currency.is_zero(values["difference"])
         values["amount"] = float(proof.amount)
         values["ledger_amount"] = float(proof.ledger_amount)
         return values

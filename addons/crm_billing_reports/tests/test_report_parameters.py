@@ -108,9 +108,9 @@ class TestReportParameters(ReportsCommon):
         early = self._search(("as_of", "=", "2027-01-15"))
         late = self._search(("as_of", "=", "2027-02-20"))
         self.assertEqual(early.id, late.id)
-        self.assertEqual((early.bucket, late.bucket), ("not_due", "1_30"))
-        early.invalidate_recordset()
         self.assertEqual((early.days, late.days), (-17, 19))
+        early.invalidate_recordset()
+        self.assertEqual((late.days, early.days), (19, -17))
 
     def test_groups_and_their_open_records_are_of_the_day(self):
         domain = [("move_id", "=", self.invoice.id), ("as_of", "=", "2027-02-20")]
@@ -138,5 +138,3 @@ class TestReportParameters(ReportsCommon):
         again = domain + groups[0]["__extra_domain"]
         self.assertEqual(self.aging.search_count(again), 1)
         self.assertEqual(self.aging.search_read(domain, ["days"])[0]["days"], 19)
-        data = self.aging.search(domain).export_data(["days"])["datas"]
-        self.assertEqual(data, [[19]])

@@ -1,0 +1,41 @@
+import { registry } from "@web/core/registry";
+import { PivotController } from "@web/views/pivot/pivot_controller";
+import { PivotRenderer } from "@web/views/pivot/pivot_renderer";
+import { pivotView } from "@web/views/pivot/pivot_view";
+
+import { ReportBanner } from "../banner/report_banner";
+import { downloadReport } from "../banner/report_download";
+import { withReportDates } from "../banner/report_search_model";
+
+export class ReportPivotController extends PivotController {
+    static template = "crm_billing_reports.ReportPivotView";
+    static components = { ...PivotController.components, ReportBanner };
+
+    getReportLayout() {
+        return getPivotLayout(this.model);
+    }
+}
+
+function getPivotLayout({ metaData }) {
+    return {
+        groupby: [...metaData.fullRowGroupBys, ...metaData.fullColGroupBys],
+        columns: metaData.activeMeasures,
+    };
+}
+
+/** Its download is an export like the others: by right, and logged. */
+export class ReportPivotRenderer extends PivotRenderer {
+    onDownloadButtonClicked() {
+        const { resModel } = this.model.metaData;
+        const { domain, context } = this.env.searchModel;
+        const layout = getPivotLayout(this.model);
+        return downloadReport({ resModel, domain, context }, layout, "xlsx", "groups");
+    }
+}
+
+registry.category("views").add("billing_report_pivot", {
+    ...pivotView,
+    Controller: ReportPivotController,
+    Renderer: ReportPivotRenderer,
+    SearchModel: withReportDates(pivotView.SearchModel),
+});
