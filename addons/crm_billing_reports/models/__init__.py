@@ -32,3 +32,4 @@ from . import crm_billing_evidence_build
 from . import crm_billing_evidence_read
 from . import crm_billing_evidence_tables
 from . import crm_billing_watch_jobs
+from . import account_move_leak

@@ -229,7 +229,8 @@ class CrmBillingLeakReport(models.Model):
                       FROM crm_billing_usage
                      WHERE is_void IS NOT TRUE
                        AND (line_id IS NULL
-                            OR (is_held AND period_id IS NULL))
+                            OR (line_id IS NOT NULL AND period_id IS NULL
+                                AND is_held))
                   GROUP BY company_id, meter_id, meter_code, partner_id, account_ref,
                            COALESCE(is_held, FALSE) AND line_id IS NOT NULL) usage
               JOIN res_company home ON home.id = usage.company_id
