@@ -18,3 +18,4 @@ from . import crm_billing_exception_change_report
 from . import crm_billing_exception_month_report
 from . import crm_billing_forecast_report
 from . import crm_billing_forecast_tie_out
+from . import crm_billing_exception_tie_out

@@ -121,7 +121,7 @@ class CrmBillingExceptionChangeReport(models.Model):
     def _select_changes(self):
         """Return what changed, when (local date of the company), by whom.
 
-        A release concerns every company.
+        What has no company, as a release, concerns every one.
         """
         return SQL(
             """
@@ -137,8 +137,8 @@ class CrmBillingExceptionChangeReport(models.Model):
                     AT TIME ZONE COALESCE(company.billing_tz, 'UTC'))::date,
                    company.id, event.user_id, NULL
               FROM crm_billing_event event
-              JOIN res_company company ON company.id = event.company_id
-                OR (event.company_id IS NULL AND event.action = 'updated')
+              JOIN res_company company
+                ON event.company_id IS NULL OR event.company_id = company.id
              WHERE event.action IN ('armed', 'updated')
             """
         )

@@ -144,7 +144,7 @@ class CrmBillingExceptionReport(models.Model):
             COALESCE(
                 %(after)s * %(before_of)s * %(bottom)s
                     > %(before)s * %(after_of)s * %(top)s
-                AND %(before_of)s > 0
+                AND %(before_of)s > 0 AND %(after_of)s > 0
                 AND %(after)s - %(before)s::numeric * %(after_of)s
                     / NULLIF(%(before_of)s, 0) >= %(least)s,
                 FALSE)

@@ -22,7 +22,6 @@ STATUSES = [
 LEDGER_PATHS = {
     "company_id": "company_id",
     "partner_id": "commercial_partner_id",
-    "user_id": "invoice_user_id",
     "team_id": "team_id",
     "service_tier_id": "commercial_partner_id.service_tier_id",
     "account_manager_id": "commercial_partner_id.user_id",
@@ -196,9 +195,14 @@ class CrmBillingStatusReport(models.Model):
 
     def _to_ledger(self, condition):
         name, dot, rest = condition.field_expr.partition(".")
+        end = (condition.operator, condition.value)
         if name in LEDGER_PATHS:
-            path = f"{LEDGER_PATHS[name]}{dot}{rest}"
-            return Domain(path, condition.operator, condition.value)
+            return Domain(f"{LEDGER_PATHS[name]}{dot}{rest}", *end)
+        if name == "user_id":  # of the account where the invoice has none
+            nobody = Domain("invoice_user_id", "=", False)
+            account = Domain(f"commercial_partner_id.user_id{dot}{rest}", *end)
+            invoice = Domain(f"invoice_user_id{dot}{rest}", *end)
+            return (~nobody & invoice) | (nobody & account)
         # A leaf such as the status is the report's own: its rows have the ids.
         return Domain("id", "in", self._search(Domain(condition)).subselect())
 

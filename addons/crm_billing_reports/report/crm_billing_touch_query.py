@@ -150,7 +150,8 @@ class CrmBillingTouchReport(models.Model):
                    SELECT CASE
                        WHEN event.action = 'blocked'
                             AND %(before_in_handoff)s IN ('drafted', 'already_billed')
-                       THEN CASE WHEN move.state = 'cancel' AND NOT move.posted_before
+                       THEN CASE WHEN move.state = 'cancel'
+                                      AND move.posted_before IS NOT TRUE
                                  THEN NULL ELSE 'cancelled_draft' END
                        WHEN event.action = 'reviewed'
                        THEN CASE WHEN %(before_on_move)s = 'reviewed' THEN 'correction'
@@ -208,7 +209,7 @@ class CrmBillingTouchReport(models.Model):
                      FROM crm_billing_handoff handoff
                     WHERE handoff.account_id = event.partner_id
                       AND handoff.state != 'cancelled'
-                      AND handoff.create_date <= event.create_date
+                      AND handoff.create_date < event.create_date
                       AND NOT EXISTS (
                           SELECT FROM crm_billing_event billed
                            WHERE billed.handoff_id = handoff.id

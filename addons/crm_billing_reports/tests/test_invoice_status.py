@@ -252,6 +252,20 @@ class TestInvoiceStatus(ReportsCommon):
                     self.assertEqual(proof["amount"], 300.0)
                     self.assertEqual(proof["difference"], 0.0)
 
+    def test_ties_where_the_account_names_the_salesperson(self):
+        self._bill(300.0, invoice_user_id=False)
+        self._bill(50.0, invoice_user_id=self.users["other_seller"].id)
+        client = ("partner_id", "=", self.client.id)
+        for leaf, amount in (
+            (("user_id", "=", self.seller.id), 300.0),
+            (("user_id", "!=", self.seller.id), 50.0),
+            (("user_id.login", "=", "billing_seller"), 300.0),
+        ):
+            with self.subTest(leaf=leaf):
+                for proof in self._get_proofs([client, leaf]):
+                    self.assertEqual(proof["amount"], amount)
+                    self.assertEqual(proof["ledger_amount"], amount)
+
     def test_difference_names_the_document(self):
         good, bad = self._bill(300.0), self._bill(100.0)
         self.env.flush_all()
