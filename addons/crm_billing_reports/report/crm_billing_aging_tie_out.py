@@ -80,7 +80,7 @@ class CrmBillingAgingReport(models.Model):
     def _add_by_root(groups):
         sums = defaultdict(Decimal)
         for company, amount in groups:
-            sums[company.sudo().root_id] += Decimal(str(amount))
+            sums[company.sudo().root_id] += Decimal(str(amount or 0))
         return sums
 
     @api.model

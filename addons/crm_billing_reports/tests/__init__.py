@@ -1,5 +1,7 @@
 from . import test_leak_radar
 from . import test_aging
+from . import test_aging_money
+from . import test_aging_replay
 from . import test_evidence
 from . import test_forecast_snapshot
 from . import test_invoice_status
