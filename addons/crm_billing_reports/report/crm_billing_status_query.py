@@ -1,12 +1,26 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
+
+BANKS = ("bank", "cash", "credit")  # types of journals that money goes through
+# Columns that need the matchings or instalments of each document.
+HEAVY = {
+    "amount_collected",
+    "amount_credited",
+    "amount_overdue",
+    "date_due",
+    "days_overdue",
+    "status",
+}
 
 
 class CrmBillingStatusReport(models.Model):
-    """The SQL of the invoice status.
+    """The SQL of the invoice status, in two shapes of one meaning.
 
-    What is read of matchings and instalments stands in subqueries of the columns, so
-    that it costs nothing where its column is not asked for.
+    A page of rows looks up the matchings and instalments of each document. Totals of
+    many, and a search that sorts or filters by such amounts, add up all of them once
+    (context key ``billing_in_bulk``). Neither costs anything where no column that
+    needs it is asked for.
     """
 
     _inherit = "crm.billing.status.report"
@@ -49,9 +63,40 @@ class CrmBillingStatusReport(models.Model):
         "res.partner": ["service_tier_id", "user_id"],
     }
 
+    # === CRUD METHODS === #
+
+    @api.model
+    def _search(self, domain, offset=0, limit=None, order=None, **kwargs):
+        """Override of `base` to add up at once what is sorted or filtered by."""
+        used = {one.field_expr for one in Domain(domain).iter_conditions()}
+        used.update((order or "").replace(",", " ").split())
+        model = self.with_context(billing_in_bulk=True) if used & HEAVY else self
+        return super(CrmBillingStatusReport, model)._search(
+            domain, offset=offset, limit=limit, order=order, **kwargs
+        )
+
+    @api.model
+    def _read_group(self, domain, *args, **kwargs):
+        """Override of `base` to add up totals at once."""
+        model = self.with_context(billing_in_bulk=True)
+        return super(CrmBillingStatusReport, model)._read_group(domain, *args, **kwargs)
+
+    @api.model
+    def _read_grouping_sets(self, domain, *args, **kwargs):
+        """Override of `base` to add up totals at once."""
+        model = self.with_context(billing_in_bulk=True)
+        return super(CrmBillingStatusReport, model)._read_grouping_sets(
+            domain, *args, **kwargs
+        )
+
+    # === QUERY === #
+
     @property
     def _table_query(self):
         today = fields.Date.context_today(self)
+        in_bulk = self.env.context.get("billing_in_bulk")
+        joins = self._join_facts(today) if in_bulk else SQL()
+        facts = self._get_joined_facts() if in_bulk else self._get_facts(today)
         return SQL(
             """
             SELECT move.id,
@@ -75,34 +120,25 @@ class CrmBillingStatusReport(models.Model):
                    move.amount_total_signed AS amount_total,
                    CASE WHEN move.state = 'posted' THEN move.amount_total_signed
                         ELSE 0 END AS amount_billed,
-                   CASE WHEN move.state = 'posted' THEN %(collected)s
-                        ELSE 0 END AS amount_collected,
-                   CASE WHEN move.state = 'posted' THEN %(credited)s
-                        ELSE 0 END AS amount_credited,
+                   %(collected)s AS amount_collected,
+                   %(credited)s AS amount_credited,
                    CASE WHEN move.state = 'posted' THEN move.amount_residual_signed
                         ELSE 0 END AS amount_open,
-                   CASE WHEN move.state = 'posted' THEN %(overdue)s
-                        ELSE 0 END AS amount_overdue
+                   %(overdue)s AS amount_overdue
               FROM account_move move
               JOIN res_company company ON company.id = move.company_id
          LEFT JOIN res_partner account ON account.id = move.commercial_partner_id
+                   %(joins)s
              WHERE move.move_type IN ('out_invoice', 'out_refund')
                AND move.state != 'cancel'
             """,
-            status=self._get_status(today),
+            status=self._get_status(facts["overdue"]),
             today=today,
-            oldest=self._select_open(SQL("MIN(instalment.date_due)")),
-            overdue=self._select_open(
-                SQL("COALESCE(SUM(instalment.amount), 0)"),
-                SQL("instalment.date_due < %s", today),
-            ),
-            collected=self._select_matched(self._get_money_share()),
-            credited=self._select_matched(
-                SQL("(other.move_type IN ('out_invoice', 'out_refund'))::int")
-            ),
+            joins=joins,
+            **facts,
         )
 
-    def _get_status(self, today):
+    def _get_status(self, overdue):
         """Return the status in SQL; the first that fits names the document."""
         return SQL(
             """
@@ -110,94 +146,159 @@ class CrmBillingStatusReport(models.Model):
                  WHEN move.move_type = 'out_refund' THEN 'credit_note'
                  WHEN move.payment_state = 'reversed' THEN 'credited'
                  WHEN move.amount_residual_signed = 0 THEN 'paid'
-                 WHEN %(last_charge)s = 'error' THEN 'failed'
+                 WHEN (SELECT charge.state
+                         FROM account_invoice_transaction_rel link
+                         JOIN payment_transaction charge
+                           ON charge.id = link.transaction_id
+                        WHERE link.invoice_id = move.id
+                     ORDER BY charge.id DESC LIMIT 1) = 'error' THEN 'failed'
                  WHEN %(overdue)s > 0 THEN 'overdue'
                  WHEN move.amount_residual_signed != move.amount_total_signed
                  THEN 'part'
                  WHEN move.is_move_sent THEN 'sent'
                  ELSE 'posted' END
             """,
-            last_charge=SQL(
-                """
-                (SELECT charge.state
-                   FROM account_invoice_transaction_rel link
-                   JOIN payment_transaction charge ON charge.id = link.transaction_id
-                  WHERE link.invoice_id = move.id
-               ORDER BY charge.id DESC LIMIT 1)
-                """
-            ),
-            overdue=self._select_open(
-                SQL("COUNT(*)"), SQL("instalment.date_due < %s", today)
-            ),
+            overdue=overdue,
         )
 
-    def _select_open(self, what, condition=None):
-        """Return in SQL ``what`` of the open instalments of an invoice.
+    # === LOOKED UP FOR EACH DOCUMENT === #
+
+    def _get_facts(self, today):
+        """Return the facts as subqueries on ``move``."""
+        open_of_move = self._select_open(today, SQL("line.move_id = move.id"))
+        matched_of_move = self._select_matched(
+            SQL("line.move_id = move.id"), SQL("one.move_id = other.id")
+        )
+
+        def look_up(name, source, default):
+            return SQL(
+                "COALESCE((SELECT %s FROM (%s) fact), %s)",
+                SQL.identifier(name),
+                source,
+                default,
+            )
+
+        return {
+            "oldest": look_up("oldest", open_of_move, None),
+            "overdue": look_up("overdue", open_of_move, 0),
+            "collected": look_up("collected", matched_of_move, 0),
+            "credited": look_up("credited", matched_of_move, 0),
+        }
+
+    # === ADDED UP AT ONCE === #
+
+    def _get_joined_facts(self):
+        """Return the facts as columns of :meth:`_join_facts`."""
+        return {
+            "oldest": SQL("instalment.oldest"),
+            "overdue": SQL("COALESCE(instalment.overdue, 0)"),
+            "collected": SQL("COALESCE(matched.collected, 0)"),
+            "credited": SQL("COALESCE(matched.credited, 0)"),
+        }
+
+    def _join_facts(self, today):
+        return SQL(
+            """
+            LEFT JOIN (%s) instalment ON instalment.move_id = move.id
+            LEFT JOIN (%s) matched ON matched.move_id = move.id
+            """,
+            self._select_open(today, SQL("TRUE")),
+            self._select_matched(SQL("TRUE"), SQL("TRUE")),
+        )
+
+    # === FACTS === #
+
+    def _select_open(self, today, condition):
+        """Return what is open of invoices: the oldest due date and what is overdue.
 
         Retention has no due date before it is released (billing rules, 8.2).
         """
         return SQL(
             """
-            (SELECT %(what)s
-               FROM (SELECT line.amount_residual AS amount,
-                            CASE WHEN line.billing_is_retention IS NOT TRUE
-                                 THEN COALESCE(line.date_maturity, line.date)
-                             END AS date_due
-                       FROM account_move_line line
-                       JOIN account_account term ON term.id = line.account_id
-                        AND term.account_type = 'asset_receivable'
-                      WHERE line.move_id = move.id
-                        AND line.amount_residual > 0
-                        AND move.state = 'posted'
-                        AND move.move_type = 'out_invoice') instalment
-              WHERE %(condition)s)
+            SELECT line.move_id,
+                   MIN(term.date_due) AS oldest,
+                   SUM(line.amount_residual) FILTER (WHERE term.date_due < %(today)s)
+                       AS overdue
+              FROM account_move_line line
+              JOIN account_move invoice ON invoice.id = line.move_id
+               AND invoice.move_type = 'out_invoice'
+        CROSS JOIN LATERAL (
+                   SELECT CASE WHEN line.billing_is_retention IS NOT TRUE
+                               THEN COALESCE(line.date_maturity, line.date)
+                           END AS date_due) term
+             WHERE line.parent_state = 'posted'
+               AND line.amount_residual > 0
+               AND line.account_id = ANY(ARRAY(%(receivable)s))
+               AND %(condition)s
+          GROUP BY line.move_id
             """,
-            what=what,
-            condition=condition or SQL("TRUE"),
+            today=today,
+            receivable=self._select_accounts("asset_receivable"),
+            condition=condition,
         )
 
-    def _select_matched(self, share):
-        """Return in SQL what matchings took off the document, times ``share``.
+    def _select_matched(self, condition, of_other):
+        """Return what money and what credit notes took off each document.
 
-        :param share: 0 to 1, of the other side's entry (``other``, item ``opposite``)
+        :param condition: which items ``line`` are looked at
+        :param of_other: which items ``one`` may be of the entry on the other side
         """
         return SQL(
             """
-            (SELECT COALESCE(SUM(part.amount * %(share)s
-                        * CASE WHEN line.id = part.debit_move_id THEN 1 ELSE -1 END), 0)
-               FROM account_move_line line
-               JOIN account_account term ON term.id = line.account_id
-                AND term.account_type = 'asset_receivable'
-               JOIN account_partial_reconcile part
-                 ON part.debit_move_id = line.id OR part.credit_move_id = line.id
-               JOIN account_move_line opposite
-                 ON opposite.id = CASE WHEN line.id = part.debit_move_id
-                    THEN part.credit_move_id ELSE part.debit_move_id END
-               JOIN account_move other ON other.id = opposite.move_id
-               JOIN account_journal journal ON journal.id = other.journal_id
-              WHERE line.move_id = move.id)
+            SELECT line.move_id,
+                   SUM(part.amount * COALESCE(paid.share, 1))
+                       FILTER (WHERE journal.type IN %(banks)s) AS collected,
+                   SUM(part.amount)
+                       FILTER (WHERE other.move_type IN ('out_invoice', 'out_refund'))
+                       AS credited
+              FROM account_move_line line
+              JOIN account_move document ON document.id = line.move_id
+               AND document.move_type IN ('out_invoice', 'out_refund')
+              JOIN (SELECT debit_move_id AS line_id, credit_move_id AS opposite_id,
+                           amount
+                      FROM account_partial_reconcile
+                 UNION ALL
+                    SELECT credit_move_id, debit_move_id, -amount
+                      FROM account_partial_reconcile) part ON part.line_id = line.id
+              JOIN account_move_line opposite ON opposite.id = part.opposite_id
+              JOIN account_move other ON other.id = opposite.move_id
+              JOIN account_journal journal ON journal.id = other.journal_id
+         LEFT JOIN LATERAL (%(shares)s) paid ON paid.move_id = other.id
+             WHERE line.parent_state = 'posted'
+               AND line.account_id = ANY(ARRAY(%(receivable)s))
+               AND %(condition)s
+          GROUP BY line.move_id
             """,
-            share=share,
+            banks=BANKS,
+            shares=self._select_shares(of_other),
+            receivable=self._select_accounts("asset_receivable"),
+            condition=condition,
         )
 
-    def _get_money_share(self):
-        """Return in SQL how much of a matched entry is money: a payment's write-off is
+    def _select_shares(self, condition):
+        """Return how much of a matched entry is money, 0 to 1: a payment's write-off is
         matched with it, but nobody paid it (billing rules, 8.6)."""
         return SQL(
             """
-            CASE WHEN journal.type NOT IN ('bank', 'cash', 'credit') THEN 0
-                 ELSE (SELECT COALESCE(LEAST(1, ABS(
-                              SUM(one.balance) FILTER (WHERE term.account_type
-                                  IN ('asset_cash', 'liability_credit_card')
-                                  OR one.account_id = payment.outstanding_account_id))
-                            / NULLIF(ABS(SUM(one.balance) FILTER (WHERE
-                              term.account_type
-                                  IN ('asset_receivable', 'liability_payable'))), 0)),
-                            1)
-                         FROM account_move_line one
-                         JOIN account_account term ON term.id = one.account_id
-                    LEFT JOIN account_payment payment
-                           ON payment.id = other.origin_payment_id
-                        WHERE one.move_id = other.id) END
-            """
+            SELECT one.move_id,
+                   LEAST(1, ABS(SUM(one.balance) FILTER (WHERE
+                             one.account_id = ANY(ARRAY(%(money)s))
+                             OR one.account_id = payment.outstanding_account_id))
+                       / NULLIF(ABS(SUM(one.balance) FILTER (WHERE
+                             one.account_id = ANY(ARRAY(%(owed)s)))), 0)) AS share
+              FROM account_move_line one
+              JOIN account_move entry ON entry.id = one.move_id
+              JOIN account_journal bank ON bank.id = entry.journal_id
+               AND bank.type IN %(banks)s
+         LEFT JOIN account_payment payment ON payment.id = entry.origin_payment_id
+             WHERE %(condition)s
+          GROUP BY one.move_id
+            """,
+            money=self._select_accounts("asset_cash", "liability_credit_card"),
+            owed=self._select_accounts("asset_receivable", "liability_payable"),
+            banks=BANKS,
+            condition=condition,
         )
+
+    def _select_accounts(self, *types):
+        return SQL("SELECT id FROM account_account WHERE account_type IN %s", types)

@@ -219,6 +219,42 @@ class TestInvoiceStatus(ReportsCommon):
         groups = self.report._read_group([], ["partner_id"], ["amount_total:sum"])
         self.assertAlmostEqual(sum(amount for _account, amount in groups), total)
 
+    def test_totals_and_rows_are_read_alike(self):
+        """Totals are added up at once, rows looked up one by one: one meaning."""
+        late, part, paid = (
+            self._bill(amount, due=self.today - timedelta(days=amount / 100))
+            for amount in (100.0, 200.0, 300.0)
+        )
+        refund = self._bill(-30.0)
+        self._pay_on(part, self.today, 50.0)
+        self._pay_on(paid, self.today)
+        (late | refund).line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        ).reconcile()
+        self._bill().button_draft()
+        names = ["amount_collected", "amount_credited", "amount_open", "amount_overdue"]
+        names += ["days_overdue"]
+        self.env.invalidate_all()
+        rows = self.report.search([("partner_id", "=", self.client.id)])
+        self.assertEqual(len(rows), 5)
+        groups = self.report._read_group(
+            [("partner_id", "=", self.client.id)],
+            ["move_id", "status"],
+            [f"{name}:{'max' if name == 'days_overdue' else 'sum'}" for name in names],
+        )
+        self.assertEqual(
+            {
+                (row.move_id, row.status): tuple(row[name] for name in names)
+                for row in rows
+            },
+            {(move, status): tuple(facts) for move, status, *facts in groups},
+        )
+        by_amount = self.report.search(
+            [("partner_id", "=", self.client.id), ("amount_overdue", ">", 0)],
+            order="amount_overdue desc",
+        )
+        self.assertEqual(by_amount.move_id, part | late)
+
     def test_row_opens_its_invoice(self):
         move = self._bill()
         action = self._get_row(move).action_view_invoice()
