@@ -87,9 +87,10 @@ class CrmBillingForecast(models.Model):
 
     # === ACTION METHODS === #
 
-    @api.model
     def action_forecast_now(self):
         """Forecast today anew for the companies that the user works in.
+
+        Which records it is called on does not matter: a button without any calls it.
 
         A small book at once, a large one by the job. Safe to call again: the day has
         one forecast, the last one.

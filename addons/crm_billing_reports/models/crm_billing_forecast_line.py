@@ -35,7 +35,9 @@ class CrmBillingForecastLine(models.Model):
         "crm.billing.forecast", required=True, readonly=True, ondelete="cascade"
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True)
-    company_currency_id = fields.Many2one(related="company_id.currency_id")
+    company_currency_id = fields.Many2one(
+        related="company_id.currency_id", string="Company Currency"
+    )
     source = fields.Selection(SOURCES, required=True, readonly=True)
     date = fields.Date(required=True, readonly=True)
     partner_id = fields.Many2one(

@@ -23,11 +23,13 @@ class CrmBillingLeakReport(models.Model):
         self.check_access("read")
         if len(self) == 1:
             return self._fix() or self._notify("success", self._tell_fixed(1))
-        failures = []
-        for leak in self:
+        unsent = self.filtered(lambda leak: leak.kind == "unsent")
+        failures = unsent._queue_unsent()
+        for leak in self - unsent:
             try:
                 with self.env.cr.savepoint():
-                    leak._fix()
+                    if leak._fix():
+                        failures.append(leak._tell_left())
             except UserError as error:
                 failures.append(f"{leak.subject}: {error}")
         message = self._tell_fixed(len(self) - len(failures))
@@ -117,10 +119,10 @@ class CrmBillingLeakReport(models.Model):
             "start": _("Start the agreement"),
             "agreement": _("Bill what is due"),
             "milestone": _("Bill what is due"),
-            "usage": _("Look for its agreement again"),
-            "draft": _("Review, or post and send"),
+            "usage": _("Find its agreement"),
+            "draft": _("Review or send"),
             "unsent": _("Send"),
-            "bounced": _("Correct the address, it is sent again"),
+            "bounced": _("Correct the address"),
         }
 
     def _fix(self):
@@ -170,7 +172,19 @@ class CrmBillingLeakReport(models.Model):
         return None
 
     def _fix_unsent(self):
+        """Show what is sent, to whom; several are queued, see :meth:`action_fix`."""
+        self.move_id._check_is_biller()
         return self.move_id.action_send_and_print()
+
+    def _queue_unsent(self):
+        """Hand invoices to the sending job; return why some cannot be sent."""
+        if not self:
+            return []
+        moves = self.move_id
+        moves._check_is_biller()
+        problems = moves._get_sending_problems()
+        (moves - moves.concat(*problems))._queue_sending()
+        return list(problems.values())
 
     def _fix_bounced(self):
         """Show the person whose address returned the invoice."""
@@ -212,6 +226,9 @@ class CrmBillingLeakReport(models.Model):
             "res_id": record.id,
             "views": [(False, "form")],
         }
+
+    def _tell_left(self):
+        return self.env._("%(what)s: open it, a person decides.", what=self.subject)
 
     def _tell_fixed(self, count):
         if not count:

@@ -44,7 +44,7 @@ class CrmBillingLeakReport(models.Model):
             SELECT lead.id AS source_id, %(number)s AS number, 'deal' AS kind,
                    lead.name AS subject,
                    COALESCE(handoff.billing_error, (
-                       SELECT string_agg(gap->>'name', ', ')
+                       SELECT string_agg(DISTINCT gap->>'name', ', ')
                          FROM jsonb_array_elements(CASE
                               WHEN jsonb_typeof(handoff.missing) = 'array'
                               THEN handoff.missing ELSE '[]' END) gap

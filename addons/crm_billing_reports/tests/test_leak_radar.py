@@ -354,6 +354,36 @@ class TestLeakRadar(ReportsCommon, AgreementCommon):
         self.assertIn("on billing hold", message)
         self.assertEqual(self._find(kind="agreement").partner_id, held)
 
+    def test_several_unsent_invoices_are_queued_and_sales_sends_none(self):
+        self._create_dated("2027-06-01", 100.0)
+        nowhere = self._create_account("Southwind")
+        self.account.email = "ap@northwind.example.com"
+        self._create_dated("2027-06-02", 50.0, account=nowhere)
+        leaks = self._find(kind="unsent")
+        with self.assertRaises(AccessError):
+            leaks.with_user(self.seller).action_fix()
+        with self.assertRaises(AccessError):
+            leaks[0].with_user(self.seller).action_fix()
+        message = leaks.action_fix()["params"]["message"]
+        self.assertIn("1 done", message)
+        self.assertIn("no e-mail address", message)
+        queued = leaks.move_id.filtered("sending_data")
+        self.assertEqual(queued.partner_id.commercial_partner_id, self.account)
+
+    def test_what_needs_a_person_is_not_counted_as_done(self):
+        for _number in range(2):
+            draft = self._create_invoice(amount=9.0, post=False, due=TODAY)
+            draft.is_billing_review = True
+            self.env.cr.execute(
+                "UPDATE account_move SET create_date = '2027-06-01',"
+                " invoice_date = '2027-06-01' WHERE id = %s",
+                [draft.id],
+            )
+        self.company.billing_review_required = True
+        result = self._find(kind="draft").action_fix()["params"]
+        self.assertEqual(result["type"], "warning")
+        self.assertIn("a person decides", result["message"])
+
     def test_the_sum_over_accounts_is_the_revenue_at_risk(self):
         self._create_dated("2027-06-01", 100.0)
         self._create_agreement(start_date=date(2027, 5, 1), price_unit=50.0)
