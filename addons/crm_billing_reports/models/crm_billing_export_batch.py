@@ -8,7 +8,6 @@ EXPORT = "base.group_allow_export"
 MACHINE_FIELDS = (
     "name",
     "state",
-    "line_ids",
     "checksum",
     "files",
     "columns",
@@ -77,7 +76,7 @@ class CrmBillingExportBatch(models.Model):
         readonly=True, copy=False, help="Why nothing can be handed out at all."
     )
     columns = fields.Json(readonly=True, copy=False)
-    files = fields.Json(readonly=True, copy=False, help="SHA-256 of each file.")
+    files = fields.Json(string="Checksums", readonly=True, copy=False)
     checksum = fields.Char(
         readonly=True, copy=False, help="SHA-256 over the files of the batch."
     )
@@ -86,7 +85,7 @@ class CrmBillingExportBatch(models.Model):
     handed_out_uid = fields.Many2one(
         "res.users", string="Handed Out By", readonly=True, copy=False
     )
-    cancel_reason = fields.Char(copy=False, tracking=True)
+    cancel_reason = fields.Char(string="Reason to Take Back", copy=False, tracking=True)
 
     @api.model
     def _default_system_id(self):

@@ -129,7 +129,7 @@ class CrmBillingExportBatch(models.Model):
                     "res_model": self._name,
                     "res_id": self.id,
                 }
-                for name, data in contents.items()
+                for name, data in reversed(contents.items())  # the newest is on top
             ]
         )
         self.invalidate_recordset(["attachment_ids"])

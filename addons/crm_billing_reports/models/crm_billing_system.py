@@ -101,7 +101,9 @@ class CrmBillingSystem(models.Model):
     )
     field_ids = fields.One2many("crm.billing.system.field", "system_id", copy=True)
     map_ids = fields.One2many("crm.billing.system.map", "system_id", copy=True)
-    name_ids = fields.One2many("crm.billing.system.name", "system_id")
+    name_ids = fields.One2many(
+        "crm.billing.system.name", "system_id", string="Names There"
+    )
     name_count = fields.Integer(compute="_compute_name_count")
     crosswalk_ids = fields.One2many("crm.billing.crosswalk", "system_id")
     crosswalk_count = fields.Integer(compute="_compute_crosswalk_count")
@@ -223,13 +225,13 @@ class CrmBillingSystem(models.Model):
                 {
                     "system_id": self.id,
                     "entity": entity,
-                    "sequence": sequence,
+                    "sequence": 100 * file + place,
                     "name": column.heading,
                     "value": column.value,
                     "is_required": column.is_required,
                 }
-                for entity, columns in LAYOUTS[self.kind].items()
-                for sequence, column in enumerate(columns, 1)
+                for file, (entity, columns) in enumerate(LAYOUTS[self.kind].items())
+                for place, column in enumerate(columns, 1)
             ]
         )
 

@@ -25,14 +25,14 @@ class CrmBillingSystemField(models.Model):
 
     _name = "crm.billing.system.field"
     _description = "Column for External Books"
-    _order = "system_id, entity, sequence, id"
+    _order = "system_id, sequence, id"
 
     system_id = fields.Many2one(
         "crm.billing.system", required=True, index=True, ondelete="cascade"
     )
     company_id = fields.Many2one(related="system_id.company_id", store=True, index=True)
     entity = fields.Selection(ENTITIES, string="File", required=True)
-    sequence = fields.Integer(default=100)
+    sequence = fields.Integer(default=999)
     name = fields.Char(string="Heading", required=True)
     value = fields.Selection("_get_value_selection", required=True, default=PATH)
     field_path = fields.Char(

@@ -10,3 +10,4 @@ from . import test_exceptions
 from . import test_books_export
 from . import test_books_checks
 from . import test_books_crosswalk
+from . import test_books_tours

@@ -2,6 +2,7 @@ from decimal import Decimal
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Command
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -282,8 +283,16 @@ class TestBooksExport(BooksCommon):
         for values in ({"state": "handed_out"}, {"checksum": "1"}):
             with self.assertRaises(AccessError):
                 batch.write(values)
-        with self.assertRaises(AccessError):
-            batch.line_ids[0].rows = [["x"]]
+        line = batch.line_ids[0]
+        for command in (
+            Command.update(line.id, {"rows": [["x"]]}),
+            Command.create({"entity": "invoice", "model": "account.move"}),
+            Command.delete(line.id),
+        ):
+            with self.assertRaises(AccessError):
+                batch.line_ids = [command]
+        batch.line_ids = [Command.update(line.id, {"external_name": "Other"})]
+        self.assertTrue(line.is_name_typed)
 
     def test_another_company_sees_nothing(self):
         self._create_dated("2026-03-01", 100.0)
