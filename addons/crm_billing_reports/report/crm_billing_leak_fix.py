@@ -183,7 +183,7 @@ class CrmBillingLeakReport(models.Model):
         moves = self.move_id
         moves._check_is_biller()
         problems = moves._get_sending_problems()
-        (moves - moves.concat(*problems))._queue_sending()
+        moves.filtered(lambda move: move not in problems)._queue_sending()
         return list(problems.values())
 
     def _fix_bounced(self):
