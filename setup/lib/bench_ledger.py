@@ -23,8 +23,8 @@ def create_ledger(env, open_items, paid_items, customers):
     _clone_invoices(env, open_items, account)
     paid, invoice = _clone_invoices(env, paid_items, account)
     _clone_payments(env, paid, invoice, paid_items, account)
-    env.cr.commit()
     _analyze(env)
+    env.cr.commit()
     env.invalidate_all()
     return env["account.move.line"].search_count([("parent_state", "=", "posted")])
 
