@@ -4,7 +4,7 @@ import pytz
 from dateutil.relativedelta import relativedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import format_date
 
@@ -66,6 +66,12 @@ class CrmBillingForecast(models.Model):
         help="How late all payers together pay: for those who have no habit yet.",
     )
     line_ids = fields.One2many("crm.billing.forecast.line", "forecast_id")
+    is_money_only = fields.Boolean(
+        string="Money Only",
+        readonly=True,
+        help="Made afterwards for a past day: what was open then, at the habits of "
+        "then. What agreements would have billed nobody knows any more.",
+    )
     broken_count = fields.Integer(
         string="Cannot Be Billed",
         readonly=True,
@@ -123,14 +129,53 @@ class CrmBillingForecast(models.Model):
             },
         }
 
+    @api.model
+    def forecast_past(self, date):
+        """Forecast the money of what was open on a past day, to see how good it is.
+
+        By the ledger and the habits of that day, so it can be compared with what
+        happened from the first day on. A day that has a forecast keeps it.
+
+        :param date: first day of the forecast, local date of the company
+        :return: the forecast of that day in the user's company
+        :raise AccessError: the user is no billing clerk
+        :raise UserError: the day is not over
+        """
+        self.env["account.move"]._check_is_biller()
+        company, day = self.env.company, fields.Date.to_date(date)
+        if not day or day >= self._get_today(company, fields.Datetime.now()):
+            raise UserError(self.env._("Choose a day that is over."))
+        # Snapshots are written by the flow, for the clerk who asks for one.
+        flow = self.sudo()
+        forecast = flow.search([("company_id", "=", company.id), ("date", "=", day)])
+        if not forecast:
+            values = flow._prepare_forecast(company, day)
+            forecast = flow.create({**values, "is_money_only": True, "step": "payers"})
+        while forecast.state == "running":
+            forecast._forecast_chunk(CHUNK_SIZE)
+        return forecast.with_env(self.env)
+
+    def action_check_past(self):
+        """Show how good the habits are: the money of the last month, beside what came.
+
+        :raise AccessError: the user is no billing clerk
+        """
+        today = self._get_today(self.env.company, fields.Datetime.now())
+        return self.forecast_past(
+            today + relativedelta(months=-1, day=1)
+        ).action_view_report()
+
     def action_view_report(self):
         """Open the forecast beside what happened since."""
         self.ensure_one()
+        is_past = self.date < self._get_today(self.company_id, fields.Datetime.now())
+        name = "crm_billing_forecast_report_action" + ("_past" if is_past else "")
         action = self.env["ir.actions.act_window"]._for_xml_id(
-            "crm_billing_reports.crm_billing_forecast_report_action"
+            f"crm_billing_reports.{name}"
         )
         domain = [("as_of", "=", self.date), ("company_id", "=", self.company_id.id)]
-        return {**action, "domain": domain, "context": {}, "path": False}
+        context = {"search_default_past": int(is_past)}
+        return {**action, "domain": domain, "context": context, "path": False}
 
     # === BUSINESS METHODS - THE JOB === #
 

@@ -134,23 +134,27 @@ class CrmBillingForecast(models.Model):
         return keys[-1], 0
 
     def _read_open_items(self, aged, payer_ids):
+        # Of a past day nobody knows any more what was disputed or promised then.
         return self.env.execute_query_dict(
             SQL(
                 """
                 SELECT aged.line_id, aged.partner_id, aged.user_id, aged.team_id,
                        aged.currency_id, aged.move_id, aged.bucket, aged.total::text,
                        COALESCE(aged.date_due, aged.date) AS due,
-                       (aged.bucket = %(retention)s OR aged.is_disputed
-                        OR aged.is_held) AS is_stuck,
+                       (aged.bucket = %(retention)s
+                        OR (%(is_now)s AND (aged.is_disputed OR aged.is_held)))
+                           AS is_stuck,
                        promise.promise_date
                   FROM (%(aged)s) aged
              LEFT JOIN crm_dunning_case promise
                     ON promise.id = aged.case_id AND promise.state = 'promise'
+                   AND %(is_now)s
                  WHERE aged.company_id = %(company)s
                    AND COALESCE(aged.partner_id, 0) = ANY(%(payers)s)
                 """,
                 aged=aged,
                 retention=RETENTION,
+                is_now=not self.is_money_only,
                 company=self.company_id.id,
                 payers=payer_ids,
             )

@@ -26,7 +26,13 @@ class CrmBillingForecastReport(models.Model):
     _rec_name = "partner_id"
     _parameter_fields = ("as_of",)
     _depends = {
-        "crm.billing.forecast": ["company_id", "date", "date_until", "state"],
+        "crm.billing.forecast": [
+            "company_id",
+            "date",
+            "date_until",
+            "state",
+            "is_money_only",
+        ],
         "crm.billing.forecast.line": ["forecast_id", "source", "date", *MEASURES],
         "account.move": [
             "state",
@@ -181,7 +187,8 @@ class CrmBillingForecastReport(models.Model):
         """Return the last finished forecast of each company up to a day."""
         return SQL(
             """
-            SELECT DISTINCT ON (company_id) id, company_id, date, date_until
+            SELECT DISTINCT ON (company_id) id, company_id, date, date_until,
+                   is_money_only
               FROM crm_billing_forecast
              WHERE state = 'done' AND date <= %s
           ORDER BY company_id, date DESC
@@ -236,7 +243,7 @@ class CrmBillingForecastReport(models.Model):
                                      AND line.forecast_id = chosen.id
                                      AND line.source = 'document') AS is_known) known
              WHERE move.move_type IN ('out_invoice', 'out_refund')
-               AND move.state = 'posted'
+               AND move.state = 'posted' AND chosen.is_money_only IS NOT TRUE
             """,
             today=today,
         )

@@ -70,6 +70,8 @@ class CrmBillingForecastReport(models.Model):
                 self._get_collected(forecast, domain),
             ),
         )
+        if forecast.is_money_only:
+            names = (names[0], names[2])
         for number, (label, amount, ledger_label, ledger) in enumerate(names):
             yield TieOut(
                 label=label if is_known else _("%s without these filters", label),

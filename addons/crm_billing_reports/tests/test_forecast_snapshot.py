@@ -4,7 +4,7 @@ from unittest.mock import patch
 from freezegun import freeze_time
 
 from odoo import fields
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import tagged
 
@@ -285,6 +285,37 @@ class TestForecastSnapshot(ReportsCommon, AgreementCommon):
         ]
         self.assertEqual(opened["difference"], -8.0)
         self.assertEqual(opened["documents"], ("account.move", (late.id,)))
+
+    def test_a_past_day_is_forecast_by_what_was_known_then(self):
+        """Habits and payments of later do not count, nor does what opened later."""
+        self._make_habit(10, 10, 10)
+        early = self._create_dated("2027-03-01", 100.0, due="2027-03-20")
+        self._create_dated("2027-03-10", 40.0, due="2027-03-20")
+        self._pay_on(early, "2027-04-02")
+        for number in range(3):
+            later = self._create_dated(date(2027, 4, 1 + number), 10.0)
+            self._pay_on(later, date(2027, 6, 1 + number))
+        self.env.flush_all()
+        past = self.forecasts.forecast_past("2027-03-05")
+        self.assertEqual(past, self.forecasts.forecast_past("2027-03-05"))
+        domain = [("partner_id", "=", self.account.id), ("as_of", "=", "2027-03-05")]
+        rows = self.report.search([*domain, ("source", "=", "open")], order="date, id")
+        self.assertEqual(
+            [(row.date, row.cash, row.cash_actual) for row in rows if row.cash],
+            [(date(2027, 3, 30), 100.0, 0.0)],
+        )
+        self.assertEqual(
+            [(row.date, row.cash_actual) for row in rows if row.cash_actual],
+            [(date(2027, 4, 2), 100.0)],
+        )
+        for proof in self.report.get_tie_outs(domain):
+            self.assertEqual(proof["difference"], 0.0, proof["ledger_label"])
+        action = self.forecasts.action_check_past()
+        self.assertIn(("as_of", "=", date(2027, 5, 1)), action["domain"])
+        with self.assertRaises(UserError):
+            self.forecasts.forecast_past(TODAY)
+        with self.assertRaises(AccessError):
+            self.forecasts.with_user(self.seller).forecast_past("2027-03-05")
 
     # === THE JOB === #
 
