@@ -35,6 +35,7 @@
         "views/crm_billing_touch_cost_views.xml",
         "security/crm_billing_match_security.xml",
         "views/crm_billing_evidence_views.xml",
+        "report/crm_billing_report_print.xml",
     ],
     "demo": [
         "demo/res.partner.csv",

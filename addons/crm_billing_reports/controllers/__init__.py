@@ -1,0 +1,1 @@
+from . import crm_billing_report_export

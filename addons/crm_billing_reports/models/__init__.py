@@ -33,3 +33,10 @@ from . import crm_billing_evidence_read
 from . import crm_billing_evidence_tables
 from . import crm_billing_watch_jobs
 from . import account_move_leak
+from . import crm_billing_event_export
+from . import base_export
+from . import crm_billing_report_export
+from . import crm_billing_report_export_table
+from . import crm_billing_report_export_groups
+from . import crm_billing_report_export_file
+from . import crm_billing_report_export_print

@@ -58,6 +58,8 @@ class CrmBillingReportMixin(models.AbstractModel):
         "res.currency", string="Company Currency", readonly=True
     )
 
+    # Tells reports from other models, in what works on any of them.
+    _is_billing_report = True
     _parameter_fields = ()
 
     # === BUSINESS METHODS - BANNER === #

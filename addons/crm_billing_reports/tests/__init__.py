@@ -11,3 +11,5 @@ from . import test_books_export
 from . import test_books_checks
 from . import test_books_crosswalk
 from . import test_books_tours
+from . import test_report_export
+from . import test_report_parameters

@@ -4,7 +4,7 @@ import { PivotRenderer } from "@web/views/pivot/pivot_renderer";
 import { pivotView } from "@web/views/pivot/pivot_view";
 
 import { ReportBanner } from "../banner/report_banner";
-import { downloadReport } from "../banner/report_download";
+import { downloadReport, getFiltersInWords } from "../banner/report_download";
 import { withReportDates } from "../banner/report_search_model";
 
 export class ReportPivotController extends PivotController {
@@ -28,8 +28,9 @@ export class ReportPivotRenderer extends PivotRenderer {
     onDownloadButtonClicked() {
         const { resModel } = this.model.metaData;
         const { domain, context } = this.env.searchModel;
-        const layout = getPivotLayout(this.model);
-        return downloadReport({ resModel, domain, context }, layout, "xlsx", "groups");
+        const filters = getFiltersInWords(this.env.searchModel);
+        const search = { resModel, domain, context, filters };
+        return downloadReport(search, getPivotLayout(this.model), "xlsx", "groups");
     }
 }
 

@@ -9,7 +9,7 @@ import { formatMonetary } from "@web/views/fields/formatters";
 
 import { Component, onWillStart, onWillUpdateProps, useState } from "@odoo/owl";
 
-import { downloadReport } from "./report_download";
+import { downloadReport, getFiltersInWords } from "./report_download";
 
 /**
  * Says above a report what it is made for, and whether it ties to the ledger.
@@ -139,12 +139,17 @@ export class ReportBanner extends Component {
     // --- Taking it along ---
 
     onExport(format, detail) {
-        return downloadReport(this.props, this.props.getLayout(), format, detail);
+        return this.download(format, detail);
     }
 
     onPrint() {
-        const layout = this.props.getLayout();
-        const detail = layout.groupby.length ? "groups" : "rows";
-        return downloadReport(this.props, layout, "pdf", detail);
+        const { groupby } = this.props.getLayout();
+        return this.download("pdf", groupby.length ? "groups" : "rows");
+    }
+
+    download(format, detail) {
+        const filters = getFiltersInWords(this.env.searchModel);
+        const search = { ...this.props, filters };
+        return downloadReport(search, this.props.getLayout(), format, detail);
     }
 }

@@ -1,0 +1,229 @@
+import csv
+import io
+import tempfile
+
+import xlsxwriter
+
+from odoo import api, fields, models
+from odoo.tools import html2plaintext
+
+# What a spreadsheet would take for a formula, at the start of a text.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+PORTION = 1 << 16
+
+
+class CrmBillingReportExport(models.AbstractModel):
+    """The files: CSV that is streamed, XLSX that needs constant memory."""
+
+    _inherit = "crm.billing.report.export"
+
+    # === BUSINESS METHODS - HEAD AND FOOT === #
+
+    @api.model
+    def _get_head(self, report, options):
+        """Return the lines above the table: what, as of when, for whom, by whom."""
+        now = fields.Datetime.context_timestamp(self, fields.Datetime.now())
+        lines = [
+            (self._get_title(report),),
+            (self.env._("Company"), ", ".join(self.env.companies.mapped("name"))),
+            (self.env._("Filters"), options.filters or str(options.domain)),
+            (self.env._("Exported by"), self.env.user.name, f"{now:%Y-%m-%d %H:%M %Z}"),
+        ]
+        if dates := self._get_dates_in_words(report, options):
+            lines.insert(1, (dates,))
+        return lines
+
+    @api.model
+    def _get_dates_in_words(self, report, options):
+        dates = report._get_report_dates(options.domain)
+        if not dates:
+            return ""
+        if dates["kind"] == "day":
+            return self.env._("As of %(day)s", day=dates["as_of"])
+        return self.env._(
+            "%(first)s to %(last)s",
+            first=dates["date_from"] or "…",
+            last=dates["date_to"] or "…",
+        )
+
+    @api.model
+    def _get_foot(self, report, options):
+        """Return the lines below the table: each tie-out of the report."""
+        return [
+            (
+                proof["label"],
+                proof["amount"],
+                "=" if proof["ties"] else "≠",
+                proof["ledger_label"],
+                proof["ledger_amount"],
+                self.env._("ties")
+                if proof["ties"]
+                else self.env._("differs by %(amount)s", amount=proof["difference"]),
+            )
+            for proof in report.get_tie_outs(options.domain)
+        ]
+
+    @api.model
+    def _get_table(self, report, options):
+        """Return ``(labels, names, kinds, portions of rows)`` of rows or groups."""
+        if options.detail == "rows":
+            columns = self._get_columns(report, options)
+            labels = [column.label for column in columns]
+            names = [column.name for column in columns]
+            kinds = [column.kind for column in columns]
+            return labels, names, kinds, self._iter_rows(report, options, columns)
+        measures = self._get_measures(report, options)
+        groups = [report._fields[spec.split(":")[0]] for spec in options.groupby]
+        labels = [field._description_string(self.env) for field in groups]
+        labels += [measure.label for measure in measures]
+        names = [*options.groupby, *(measure.spec for measure in measures)]
+        kinds = ["char"] * len(groups)
+        kinds += [one.field.type if one.field else "integer" for one in measures]
+        lines = self._get_group_lines(report, options)
+        return labels, names, kinds, [self._get_group_rows(lines, len(groups))]
+
+    @api.model
+    def _get_group_rows(self, lines, depth):
+        """Return the lines as rows; the total says so in its first column."""
+        rows = []
+        for line in lines:
+            labels = line.labels or ((self.env._("Total"),) if depth else ())
+            rows.append((*labels, *[None] * (depth - len(labels)), *line.figures))
+        return rows
+
+    # === BUSINESS METHODS - CSV === #
+
+    @api.model
+    def _stream_csv(self, model_name, options):
+        """Yield the file; it is read after the request's transaction, in its own."""
+        context = dict(self.env.context)
+        with self.env.registry.cursor() as cr:
+            env = api.Environment(cr, self.env.uid, context)
+            yield from env[self._name]._write_csv(env[model_name], options)
+
+    @api.model
+    def _write_csv(self, report, options):
+        """Yield portions of bytes: bare for machines, with head and foot for people."""
+        is_plain = options.format == "data"
+        buffer = io.StringIO()
+        writer = csv.writer(buffer)
+        labels, names, kinds, portions = self._get_table(report, options)
+        if is_plain:
+            writer.writerow(names)
+        else:
+            buffer.write("\N{BYTE ORDER MARK}")
+            writer.writerows(self._get_head(report, options))
+            writer.writerows([(), labels])
+        formatters = [self._get_csv_formatter(kind) for kind in kinds]
+        for rows in portions:
+            columns = zip(*rows, strict=True)
+            writer.writerows(
+                zip(
+                    *(
+                        map(formatter, column)
+                        for formatter, column in zip(formatters, columns, strict=True)
+                    ),
+                    strict=True,
+                )
+            )
+            yield self._empty(buffer)
+        if not is_plain:
+            writer.writerows([(), *self._get_foot(report, options)])
+        yield self._empty(buffer)
+
+    @api.model
+    def _empty(self, buffer):
+        data = buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
+        return data
+
+    @api.model
+    def _get_csv_formatter(self, kind):
+        """Return what writes a value; an amount with the digits of its currencies."""
+        if kind == "monetary":
+            digits = self._get_money_digits()
+            return lambda value: "" if value is None else f"{value:.{digits}f}"
+        if kind in ("char", "text", "selection"):
+            return self._escape
+        if kind == "html":
+            return lambda value: self._escape(html2plaintext(value or ""))
+        return lambda value: "" if value is None else value
+
+    @api.model
+    def _escape(self, value):
+        """Return the text so that no spreadsheet runs it as a formula."""
+        if not value:
+            return ""
+        return f"'{value}" if value.startswith(FORMULA) else value
+
+    @api.model
+    def _get_money_digits(self):
+        [[digits]] = self.env["res.currency"]._read_group(
+            [], [], ["decimal_places:max"]
+        )
+        return digits or 2
+
+    # === BUSINESS METHODS - XLSX === #
+
+    @api.model
+    def _write_xlsx(self, report, options):
+        """Return the portions of the file, made on disk a row at a time."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115
+        workbook = xlsxwriter.Workbook(
+            file,
+            {
+                "constant_memory": True,
+                "strings_to_formulas": False,
+                "strings_to_urls": False,
+                "strings_to_numbers": False,
+            },
+        )
+        self._fill_workbook(workbook, report, options)
+        workbook.close()
+        file.seek(0)
+        return self._read_file(file)
+
+    @api.model
+    def _read_file(self, file):
+        with file:
+            while data := file.read(PORTION):
+                yield data
+
+    @api.model
+    def _fill_workbook(self, workbook, report, options):
+        sheet = workbook.add_worksheet(self._get_sheet_name(report))
+        bold = workbook.add_format({"bold": True})
+        labels, _names, kinds, portions = self._get_table(report, options)
+        sheet.set_column(0, max(len(labels) - 1, 0), 16)
+        number = 0
+        for line in (*self._get_head(report, options), ()):
+            sheet.write_row(number, 0, line, bold if number == 0 else None)
+            number += 1
+        sheet.write_row(number, 0, labels, bold)
+        number = self._fill_rows(workbook, sheet, number + 1, kinds, portions)
+        for offset, line in enumerate(self._get_foot(report, options), 1):
+            sheet.write_row(number + offset, 0, line)
+
+    @api.model
+    def _get_sheet_name(self, report):
+        name = self._get_title(report)
+        return "".join(" " if char in "[]:*?/\\" else char for char in name)[:31]
+
+    @api.model
+    def _fill_rows(self, workbook, sheet, number, kinds, portions):
+        """Write the rows from line ``number``; return the line after the last."""
+        money = workbook.add_format(
+            {"num_format": f"#,##0.{'0' * self._get_money_digits()}"}
+        )
+        day = workbook.add_format({"num_format": "yyyy-mm-dd"})
+        moment = workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        formats = {"monetary": money, "date": day, "datetime": moment}
+        cells = list(enumerate(formats.get(kind) for kind in kinds))
+        for rows in portions:
+            for row in rows:
+                for (column, cell_format), value in zip(cells, row, strict=True):
+                    if value is not None:
+                        sheet.write(number, column, value, cell_format)
+                number += 1
+        return number

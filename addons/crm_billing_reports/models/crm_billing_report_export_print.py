@@ -1,0 +1,124 @@
+from dataclasses import dataclass
+
+from odoo import api, models
+from odoo.tools.misc import format_date, format_datetime, formatLang
+
+PRINT = "crm_billing_reports.action_report_billing_report"
+NUMBERS = ("integer", "float", "monetary")
+UNDEFINED = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    is_number: bool = False
+
+
+class CrmBillingReportExport(models.AbstractModel):
+    """A report on paper: what the screen shows, with its filters and its proof."""
+
+    _inherit = "crm.billing.report.export"
+
+    @api.model
+    def _print_report(self, report, options):
+        """Return the portions of the PDF."""
+        content, _type = (
+            self.env["ir.actions.report"]
+            .sudo()
+            ._render_qweb_pdf(PRINT, [], data=self._prepare_print(report, options))
+        )
+        return [content]
+
+    @api.model
+    def _prepare_print(self, report, options):
+        """Return what the template prints; all texts, formatted for the user."""
+        title, *head = self._get_head(report, options)
+        labels, lines = self._get_print_table(report, options)
+        return {
+            "title": title[0],
+            "head": head,
+            "labels": labels,
+            "lines": lines,
+            "proofs": report.get_tie_outs(options.domain),
+            "format_proof": self._format_proof,
+        }
+
+    @api.model
+    def _format_proof(self, proof, key):
+        currency = self.env["res.currency"].browse(proof["currency_id"])
+        return formatLang(self.env, proof[key], currency_obj=currency)
+
+    @api.model
+    def _get_print_table(self, report, options):
+        """Return labels (cells) and lines ``(depth, cells)``; a total has depth 0."""
+        if options.detail == "groups":
+            return self._get_print_groups(report, options)
+        fields = [
+            field
+            for name in options.columns
+            if (field := report._fields.get(name))
+            and report._has_field_access(field, "read")
+        ]
+        labels = [
+            Cell(field._description_string(self.env), field.type in NUMBERS)
+            for field in fields
+        ]
+        return labels, [
+            (1, [self._get_cell(record, field) for field in fields])
+            for record in report.search(options.domain)
+        ]
+
+    @api.model
+    def _get_print_groups(self, report, options):
+        measures = self._get_measures(report, options)
+        groups = " / ".join(
+            report._fields[spec.split(":")[0]]._description_string(self.env)
+            for spec in options.groupby
+        )
+        labels = [Cell(groups), *(Cell(measure.label, True) for measure in measures)]
+        lines = []
+        for line in self._get_group_lines(report, options):
+            label = line.labels[-1] if line.labels else self.env._("Total")
+            figures = zip(measures, line.figures, line.currencies, strict=True)
+            cells = [Cell(self._format(*figure), True) for figure in figures]
+            lines.append((len(line.labels), [Cell(label), *cells]))
+        return labels, lines
+
+    @api.model
+    def _get_cell(self, record, field):
+        value = record[field.name]
+        if field.type in NUMBERS:
+            currency = self.env["res.currency"]
+            if field.type == "monetary":
+                currency = record[field.get_currency_field(record)]
+            return Cell(self._format_number(field, value, currency), True)
+        if field.relational:
+            return Cell(value.sudo().display_name or "")
+        return Cell(self._format_text(field, value))
+
+    @api.model
+    def _format_text(self, field, value):
+        if not value:
+            return ""
+        if field.type == "date":
+            return format_date(self.env, value)
+        if field.type == "datetime":
+            return format_datetime(self.env, value)
+        if field.type == "selection":
+            return dict(field._description_selection(self.env)).get(value, value)
+        return self.env._("Yes") if value is True else str(value)
+
+    @api.model
+    def _format(self, measure, value, currency):
+        if value is None:
+            return UNDEFINED
+        return self._format_number(measure.field, value, currency)
+
+    @api.model
+    def _format_number(self, field, value, currency):
+        """Return the number for the user's language; an amount with its currency."""
+        if currency:
+            return formatLang(self.env, value, currency_obj=currency)
+        if field is None or field.type == "integer":
+            return formatLang(self.env, value, digits=0)
+        return formatLang(self.env, value, digits=2)
