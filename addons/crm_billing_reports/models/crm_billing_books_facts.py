@@ -58,6 +58,8 @@ class CrmBillingSystem(models.Model):
             "account.bank.statement.line": self._read_bank_line,
         }[records._name]
         references = self._get_references(records)
+        if records._name == "account.move":
+            records.invoice_line_ids.mapped("tax_ids")  # read at once, not by document
         facts = []
         for record in records:
             fact = read(record)
@@ -258,9 +260,18 @@ class CrmBillingSystem(models.Model):
             currency=currency,
             invoices=self.env["account.move"].union(*(move for move, _ in shares)),
         )
-        if rest < 0:
+        others = self._get_receivables(move).currency_id - currency
+        if others:
+            facts.faults.append(("currency", ", ".join(others.mapped("name"))))
+        elif rest < 0:
             facts.faults.append(("write_off", str(-rest)))
         return facts
+
+    @api.model
+    def _get_receivables(self, move):
+        return move.line_ids.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
 
     @api.model
     def _get_shares(self, move, currency):
@@ -268,11 +279,8 @@ class CrmBillingSystem(models.Model):
 
         Amounts in ``currency``, that of the payment.
         """
-        lines = move.line_ids.filtered(
-            lambda line: line.account_id.account_type == "asset_receivable"
-        )
         shares = {}
-        for partial in lines.matched_debit_ids:
+        for partial in self._get_receivables(move).matched_debit_ids:
             invoice = partial.debit_move_id.move_id
             if invoice.is_invoice():
                 part = _to_decimal(partial.credit_amount_currency, currency)

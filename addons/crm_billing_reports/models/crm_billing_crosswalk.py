@@ -112,26 +112,33 @@ class CrmBillingCrosswalk(models.Model):
 
     @api.constrains("model", "res_id", "system_id")
     def _check_record(self):
-        """A typed or imported row names a record that exists, of the right company."""
-        for row in self:
-            record = self.env[row.model].sudo().browse(row.res_id).exists()
-            if not record:
-                raise ValidationError(
-                    self.env._(
-                        "%(kind)s %(id)s does not exist here: take the number from "
-                        "the record itself.",
-                        kind=NAMES[row.model],
-                        id=row.res_id,
-                    )
+        """A row names a record that exists, of the right company."""
+        for model, rows in self.grouped("model").items():
+            # Whoever maps need not see the record; its company is looked at here.
+            records = self.env[model].sudo().browse(rows.mapped("res_id")).exists()
+            companies = {record.id: record.company_id for record in records}
+            for row in rows:
+                row._check_record_company(companies.get(row.res_id))
+
+    def _check_record_company(self, company):
+        if company is None:
+            raise ValidationError(
+                self.env._(
+                    "%(kind)s %(id)s does not exist here: take the number from the "
+                    "record itself.",
+                    kind=NAMES[self.model],
+                    id=self.res_id,
                 )
-            if record.company_id and record.company_id != row.company_id:
-                raise ValidationError(
-                    self.env._(
-                        "%(record)s belongs to another company than %(books)s.",
-                        record=record.display_name,
-                        books=row.system_id.name,
-                    )
+            )
+        if company and company != self.company_id:
+            raise ValidationError(
+                self.env._(
+                    "%(kind)s %(id)s belongs to another company than %(books)s.",
+                    kind=NAMES[self.model],
+                    id=self.res_id,
+                    books=self.system_id.name,
                 )
+            )
 
     # === CRUD METHODS === #
 

@@ -35,10 +35,11 @@ class CrmBillingCrosswalk(models.Model):
     def action_accept_version(self):
         """Override: what a person compared on both sides is agreed as it is now."""
         result = super().action_accept_version()
-        for row in self.sudo():  # the right to write was checked
-            if row.checksum and (facts := row._read_facts()):
-                row.checksum = facts.fingerprint
-        self.sudo()._check_drift(fields.Datetime.now())
+        rows = self.sudo()  # the right to write was checked
+        for row, fingerprint in rows._read_fingerprints().items():
+            if row.checksum:
+                row.checksum = fingerprint
+        rows._check_drift(fields.Datetime.now())
         return result
 
     # === BUSINESS METHODS === #
@@ -102,18 +103,22 @@ class CrmBillingCrosswalk(models.Model):
 
     def _check_drift(self, now):
         """Note on each row whether both sides still agree, as far as is known."""
-        for row in self:
-            drift = row._get_drift(now)
-            if row.drift != drift:
-                row.drift = drift
-            row.drift_checked_at = now
+        prints = self._read_fingerprints()
+        for drift, rows in self.grouped(
+            lambda row: row._get_drift(prints.get(row), now)
+        ).items():
+            rows.filtered(lambda row, drift=drift: row.drift != drift).drift = drift
+        self.drift_checked_at = now
 
-    def _get_drift(self, now):
+    def _get_drift(self, fingerprint, now):
+        """Return what no longer agrees.
+
+        :param fingerprint: of the record here, ``None`` if it does not count any more
+        """
         self.ensure_one()
-        facts = self._read_facts()
-        if facts is None:
+        if fingerprint is None:
             return "gone"
-        if self.checksum and facts.fingerprint != self.checksum:
+        if self.checksum and fingerprint != self.checksum:
             return "changed"
         if (self.version or "") != (self.known_version or ""):
             return "version"
@@ -124,12 +129,19 @@ class CrmBillingCrosswalk(models.Model):
             return "late"
         return False
 
-    def _read_facts(self):
-        """Return the facts of the record, or ``None`` if it does not count here."""
-        record = self.env[self.model].browse(self.res_id).exists()
-        if not record or not self._is_valid(record):
-            return None
-        return self.system_id._read_facts(record)[0]
+    def _read_fingerprints(self):
+        """Return ``{row: fingerprint}`` of rows whose record here still counts."""
+        prints = {}
+        for (system, model), rows in self.grouped(
+            lambda row: (row.system_id, row.model)
+        ).items():
+            records = self.env[model].browse(rows.mapped("res_id")).exists()
+            facts = {
+                fact.record.id: fact.fingerprint
+                for fact in system._read_facts(records.filtered(self._is_valid))
+            }
+            prints |= {row: facts[row.res_id] for row in rows if row.res_id in facts}
+        return prints
 
     @api.model
     def _is_valid(self, record):

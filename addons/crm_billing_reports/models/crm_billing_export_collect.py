@@ -226,7 +226,7 @@ class CrmBillingExportBatch(models.Model):
         return There(
             rows=rows,
             names=self.env["crm.billing.system.name"]._get_names(system),
-            taken=system._get_taken({name.strip().lower() for name in names.values()}),
+            taken=system._get_taken({name.strip() for name in names.values()}),
             map=self.env["crm.billing.system.map"]._get_names(system),
             columns=system.field_ids.grouped("entity"),
         )

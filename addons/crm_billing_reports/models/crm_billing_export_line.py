@@ -253,12 +253,16 @@ class CrmBillingExportLine(models.Model):
                 "there by hand and map it."
             ),
             "invoice_missing": _(
-                "It pays %(about)s, which is not there. Fix that row first, or map the "
-                "invoice."
+                "It pays %(about)s, which is not there yet. Hand that out first, or "
+                "map it."
             ),
             "write_off": _(
                 "The payment also writes off %(about)s, which the file cannot say. "
                 "Enter it there by hand and map it."
+            ),
+            "currency": _(
+                "It pays in %(about)s what was received in another currency, which the "
+                "file cannot say. Enter it there by hand and map it."
             ),
             "outbound": _(
                 "%(about)s is money paid back, which the file cannot say. Enter it "

@@ -37,7 +37,12 @@ class CrmBillingSystem(models.Model):
     name = fields.Char(required=True, tracking=True)
     active = fields.Boolean(default=True, tracking=True)
     kind = fields.Selection(
-        KINDS, string="Format", required=True, default="quickbooks_csv", tracking=True
+        KINDS,
+        string="Format",
+        required=True,
+        default="quickbooks_csv",
+        tracking=True,
+        help="After a change restore the shipped columns of the new format.",
     )
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company, index=True
@@ -245,22 +250,29 @@ class CrmBillingSystem(models.Model):
     def _get_taken(self, names):
         """Return ``{(entity, name in small letters): whose it is}`` of names in use.
 
-        :param names: in small letters, of what is to be handed out
+        :param names: of what is to be handed out
         """
         self.ensure_one()
+        taken = {}
+        for row in self._find_named(names):
+            # Invoices and credit notes share one row of ids in the crosswalk.
+            entities = {"invoice", "credit"} if row.model == "account.move" else set()
+            for entity in entities | {row._get_entity()}:
+                for name in (row.external_name, row.external_id):
+                    taken[entity, name.lower()] = row.res_name or row.external_name
+        return taken
+
+    def _find_named(self, names):
+        """Return rows of the crosswalk that go by one of these names there."""
         crosswalk = self.env["crm.billing.crosswalk"]
-        crosswalk.flush_model(["system_id", "external_name"])
+        crosswalk.flush_model(["system_id", "external_name", "external_id"])
         ids = self.env.execute_query(
             SQL(
-                "SELECT id FROM crm_billing_crosswalk"
-                " WHERE system_id = %s AND lower(external_name) = ANY(%s)",
+                "SELECT id FROM crm_billing_crosswalk WHERE system_id = %s"
+                " AND (lower(external_name) = ANY(%s) OR external_id = ANY(%s))",
                 self.id,
+                [name.lower() for name in names],
                 list(names),
             )
         )
-        return {
-            (row._get_entity(), row.external_name.lower()): (
-                row.res_name or row.external_name
-            )
-            for row in crosswalk.browse(row_id for (row_id,) in ids)
-        }
+        return crosswalk.browse(row_id for (row_id,) in ids)

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tests import tagged
@@ -116,6 +118,20 @@ class TestBooksChecks(BooksCommon):
         )
         self.assertEqual(self._get_reason(move), "number_taken")
 
+    def test_a_number_that_is_an_id_there(self):
+        old = self._create_dated("2025-03-01", -100.0)
+        move = self._create_dated("2026-03-01", 100.0, name="1001")
+        self.env["crm.billing.crosswalk"].create(
+            {
+                "system_id": self.system.id,
+                "model": "account.move",
+                "res_id": old.id,
+                "external_id": "1001",
+                "external_name": "CM-7",
+            }
+        )
+        self.assertEqual(self._get_reason(move), "number_taken")
+
     def test_a_closed_period(self):
         move = self._create_dated("2026-03-31", 100.0)
         after = self._create_dated("2026-04-01", 100.0)
@@ -204,8 +220,8 @@ class TestBooksChecks(BooksCommon):
         payment.action_post()
         self.assertEqual(self._get_reason(payment), "outbound")
 
-    def test_a_bank_line_that_pays_an_invoice(self):
-        move = self._create_dated("2026-03-01", 100.0)
+    def _pay_by_bank(self, move):
+        """Return a bank line that pays ``move`` without a payment."""
         journal = self.env["account.journal"].search(
             [("type", "=", "bank"), ("company_id", "=", self.company.id)], limit=1
         )
@@ -228,11 +244,23 @@ class TestBooksChecks(BooksCommon):
         suspense.account_id = receivable.account_id
         line.move_id.action_post()
         (suspense | receivable).reconcile()
+        return line
+
+    def test_a_bank_line_that_pays_an_invoice(self):
+        move = self._create_dated("2026-03-01", 100.0)
+        line = self._pay_by_bank(move)
         batch = self._deliver()
         self.assertTrue(self._get_line(batch, line))
         row = self._read_file(batch, "payments")[0]
         self.assertEqual((row["Invoice No"], row["Amount"]), (move.name, "100.00"))
         self.assertEqual(row["Memo"], "Northwind pays")
+
+    def test_money_of_another_currency_is_for_a_person(self):
+        line = self._pay_by_bank(self._create_dated("2026-03-01", 100.0))
+        yen = self.env.ref("base.JPY")
+        yen.active = True
+        facts = self.system._prepare_money(line, line.move_id, Decimal(100), yen)
+        self.assertEqual(facts.faults, [("currency", self.company.currency_id.name)])
 
     def test_payments_stay_when_they_are_not_wanted(self):
         self.system.with_payments = False
