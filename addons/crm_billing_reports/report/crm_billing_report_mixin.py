@@ -16,7 +16,7 @@ class TieOut:
     :param amount: the report's total
     :param ledger_label: what it is compared with
     :param ledger_amount: the figure of the ledger
-    :param currency_id: of both; they are compared at its rounding
+    :param currency_id: of both; they are compared at its rounding. False for counts
     :param documents: ``(model, ids)`` of what causes a difference, if there is one
     """
 
@@ -24,7 +24,7 @@ class TieOut:
     amount: Decimal
     ledger_label: str
     ledger_amount: Decimal
-    currency_id: int
+    currency_id: int | bool
     documents: tuple = field(default=())
 
     @property
@@ -122,7 +122,10 @@ class CrmBillingReportMixin(models.AbstractModel):
         values = asdict(proof)
         currency = self.env["res.currency"].browse(proof.currency_id)
         values["difference"] = float(proof.difference)
-        values["ties"] = currency.is_zero(values["difference"])
+        # What is counted has no currency.
+        values["ties"] = (
+            currency.is_zero(values["difference"]) if currency else not proof.difference
+        )
         values["amount"] = float(proof.amount)
         values["ledger_amount"] = float(proof.ledger_amount)
         return values
