@@ -46,6 +46,8 @@ class CrmBillingReportExport(models.AbstractModel):
     @api.model
     def _format_proof(self, proof, key):
         currency = self.env["res.currency"].browse(proof["currency_id"])
+        if not currency:  # a count
+            return formatLang(self.env, proof[key], digits=0)
         return formatLang(self.env, proof[key], currency_obj=currency)
 
     @api.model
