@@ -19,7 +19,7 @@ class CrmBillingExceptionChangeReport(models.Model):
     _order = "date desc, id desc"
     _rec_name = "name"
     _depends = {
-        "crm.billing.event": ["new_value"],
+        "crm.billing.event": ["new_value", "old_value"],
         "crm.billing.exception.report": [],
         "crm.billing.price.revision": ["company_id", "date", "name", "state"],
     }
@@ -121,7 +121,8 @@ class CrmBillingExceptionChangeReport(models.Model):
     def _select_changes(self):
         """Return what changed, when (local date of the company), by whom.
 
-        What has no company, as a release, concerns every one.
+        What has no company, as a release, concerns every one. The first
+        release is none: before it, there was nothing to change.
         """
         return SQL(
             """
@@ -139,6 +140,7 @@ class CrmBillingExceptionChangeReport(models.Model):
               FROM crm_billing_event event
               JOIN res_company company
                 ON event.company_id IS NULL OR event.company_id = company.id
-             WHERE event.action IN ('armed', 'updated')
+             WHERE event.action = 'armed'
+                OR (event.action = 'updated' AND event.old_value IS NOT NULL)
             """
         )

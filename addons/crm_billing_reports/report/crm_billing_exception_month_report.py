@@ -2,6 +2,7 @@ from odoo import fields, models
 from odoo.tools import SQL
 
 TOP = 3
+LONGEST = 60  # characters of a cause that are shown
 
 
 class CrmBillingExceptionMonthReport(models.Model):
@@ -138,7 +139,11 @@ class CrmBillingExceptionMonthReport(models.Model):
                                PARTITION BY DATE_TRUNC('month', touch.month_date),
                                             touch.company_id
                                ORDER BY COUNT(*) DESC, kind.label, touch.cause) AS rank
-                      FROM (%(touches)s) touch
+                      FROM (SELECT month_date, company_id, kind,
+                                   CASE WHEN LENGTH(cause) > %(longest)s
+                                        THEN LEFT(cause, %(longest)s) || '…'
+                                        ELSE cause END AS cause
+                              FROM (%(touches)s) every) touch
                       JOIN (VALUES %(kinds)s) kind (code, label)
                         ON kind.code = touch.kind
                   GROUP BY DATE_TRUNC('month', touch.month_date), touch.company_id,
@@ -149,6 +154,7 @@ class CrmBillingExceptionMonthReport(models.Model):
             touches=self.env["crm.billing.touch.report"]._table_query,
             kinds=kinds,
             top=TOP,
+            longest=LONGEST,
         )
 
     def _select_changes(self):

@@ -131,7 +131,8 @@ class TestExceptions(ReportsCommon):
 
     def test_top_three_causes(self):
         moves = self._bill(self.far, 4)
-        for count, note in ((4, "Bounced"), (3, "No address"), (2, "Full box")):
+        long = "x" * 100
+        for count, note in ((4, "Bounced"), (3, "No address"), (2, long)):
             self._touch(moves[:count], note=note)
         self._touch(moves[:1], note="Rare")
         causes = self._get_month(self.far).top_causes.split(" · ")
@@ -140,7 +141,7 @@ class TestExceptions(ReportsCommon):
             [
                 "Invoice not sent: Bounced (4)",
                 "Invoice not sent: No address (3)",
-                "Invoice not sent: Full box (2)",
+                f"Invoice not sent: {'x' * 60}… (2)",
             ],
         )
 
@@ -214,12 +215,16 @@ class TestExceptions(ReportsCommon):
         self.assertIn("crm_billing_reports 19.0", releases[:1].new_value)
         log._log_release()
         self.assertEqual(log.search([("action", "=", "updated")]), releases)
+        first = releases[-1:]
+        self.assertFalse(first.old_value)
+        log._log([{"action": "updated", "old_value": "a 1", "new_value": "a 2"}])
         self.env["res.company"].create({"name": "Elsewhere"})
         self.env.invalidate_all()
-        found = self.changes.search(
-            [("kind", "=", "release"), ("name", "=", releases[:1].new_value)]
-        )
+        found = self.changes.search([("kind", "=", "release"), ("name", "=", "a 2")])
         self.assertEqual(found.company_id, self.env["res.company"].search([]))
+        # An installation changes nothing that was there before.
+        installed = [("kind", "=", "release"), ("name", "=", first.new_value)]
+        self.assertFalse(self.changes.search(installed))
 
     def test_sql_says_raised_where_the_rule_does(self):
         dice = random.Random(24)
