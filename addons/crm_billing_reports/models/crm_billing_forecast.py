@@ -174,7 +174,10 @@ class CrmBillingForecast(models.Model):
             f"crm_billing_reports.{name}"
         )
         domain = [("as_of", "=", self.date), ("company_id", "=", self.company_id.id)]
-        context = {"search_default_past": int(is_past)}
+        context = {
+            "search_default_past": int(is_past),
+            "search_default_open": int(self.is_money_only),
+        }
         return {**action, "domain": domain, "context": context, "path": False}
 
     # === BUSINESS METHODS - THE JOB === #
