@@ -19,3 +19,11 @@ from . import crm_billing_exception_change_report
 from . import crm_billing_exception_month_report
 from . import crm_billing_forecast_report
 from . import crm_billing_forecast_tie_out
+from . import crm_billing_match_report
+from . import crm_billing_match_query
+from . import crm_billing_revenue_mixin
+from . import crm_billing_revenue_query
+from . import crm_billing_revenue_report
+from . import crm_billing_revenue_month_report
+from . import crm_billing_revenue_cohort_report
+from . import crm_billing_history_report
