@@ -12,6 +12,8 @@ COLUMNS = [
     (RETENTION, "Retention"),
     (UNAPPLIED, "Unapplied"),
 ]
+# Rows of a page that are found by their ids at once.
+WORTH_TWO_STEPS = 1000
 
 
 class CrmBillingAgingReport(models.Model):
@@ -194,6 +196,23 @@ class CrmBillingAgingReport(models.Model):
             "res_id": self.case_id.id,
             "views": [(False, "form")],
         }
+
+    # === CRUD METHODS === #
+
+    @api.model
+    @api.private
+    @api.readonly
+    def search_fetch(self, domain, field_names=None, offset=0, limit=None, order=None):
+        """Override of `base` to find a page first, and then read just its rows.
+
+        Whatever is only shown, and not searched or sorted by, is not worked out for
+        all other rows.
+        """
+        if not limit or limit > WORTH_TWO_STEPS:
+            return super().search_fetch(domain, field_names, offset, limit, order)
+        page = super().search_fetch(domain, ["id"], offset, limit, order)
+        page.fetch(field_names)
+        return page
 
     # === BUSINESS METHODS === #
 

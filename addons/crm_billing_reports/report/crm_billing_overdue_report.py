@@ -3,8 +3,6 @@ from odoo.tools import SQL
 
 from odoo.addons.crm_dunning.models.crm_dunning_notice import SAID
 
-from ..report_rules.aging import BUCKETS, UNAPPLIED
-
 # What people write to each other; what the system notes is no contact.
 WORDS = ("comment", "email", "email_outgoing")
 
@@ -165,9 +163,8 @@ class CrmBillingOverdueReport(models.Model):
             SELECT MIN(id) FILTER (WHERE %(is_late)s) AS id,
                    company_id, partner_id, currency_id, company_currency_id, as_of,
                    SUM(amount_currency) FILTER (WHERE %(is_late)s) AS amount,
-                   SUM(total) FILTER (WHERE %(is_late)s) AS amount_company,
-                   COALESCE(SUM(total) FILTER (WHERE bucket = %(unapplied)s), 0)
-                       AS unapplied,
+                   SUM(overdue) AS amount_company,
+                   SUM(unapplied) AS unapplied,
                    MIN(date_due) FILTER (WHERE %(is_late)s) AS date_due,
                    (array_agg(team_id ORDER BY date_due, id)
                        FILTER (WHERE %(is_late)s AND team_id IS NOT NULL))[1]
@@ -178,9 +175,8 @@ class CrmBillingOverdueReport(models.Model):
           GROUP BY company_id, partner_id, currency_id, company_currency_id, as_of
             HAVING bool_or(%(is_late)s)
             """,
-            is_late=SQL("bucket = ANY(%s)", [bucket.key for bucket in BUCKETS]),
-            unapplied=UNAPPLIED,
-            items=self.env["crm.billing.aging.report"]._select_items(as_of),
+            is_late=SQL("overdue != 0"),
+            items=self.env["crm.billing.aging.report"]._select_aging(as_of),
         )
 
     def _select_cases(self, as_of):
