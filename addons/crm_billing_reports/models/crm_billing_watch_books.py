@@ -1,4 +1,5 @@
 from odoo import api, models
+from odoo.fields import Domain
 
 from odoo.addons.crm_billing_handoff.models.crm_billing_watch import Finding
 
@@ -32,7 +33,7 @@ class CrmBillingWatch(models.Model):
     def _check_books_columns(self, now):
         """Find columns that read a field that is gone: nothing is handed out then."""
         found = []
-        for system in self.env["crm.billing.system"].search([]):
+        for system in self.env["crm.billing.system"].search(Domain.TRUE):
             if problems := system.field_ids._find_problems():
                 found.append(
                     Finding(

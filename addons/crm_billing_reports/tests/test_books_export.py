@@ -414,10 +414,11 @@ class TestBooksExport(BooksCommon):
         self.system.is_automatic = True
         self._create_dated("2026-03-01", 100.0)
         prepare = type(self.system)._prepare_batch
+        reason = "The file cannot be written"
 
         def fail(system, now):
             if system == self.system:
-                raise UserError("The file cannot be written")
+                raise UserError(reason)
             return prepare(system, now)
 
         with patch.object(type(self.system), "_prepare_batch", fail):
