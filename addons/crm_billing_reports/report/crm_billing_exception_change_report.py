@@ -2,6 +2,7 @@ from odoo import fields, models
 from odoo.tools import SQL
 
 from ..report_rules import exceptions
+from .crm_billing_ratio import Ratio
 
 
 class CrmBillingExceptionChangeReport(models.Model):
@@ -39,10 +40,10 @@ class CrmBillingExceptionChangeReport(models.Model):
     revision_id = fields.Many2one("crm.billing.price.revision", readonly=True)
     invoices_before = fields.Integer(readonly=True)
     exceptions_before = fields.Integer(readonly=True)
-    rate_before = fields.Float(string="Per 100 Before", readonly=True, aggregator=None)
+    rate_before = Ratio(string="Per 100 Before", readonly=True, aggregator=None)
     invoices_after = fields.Integer(readonly=True)
     exceptions_after = fields.Integer(readonly=True)
-    rate_after = fields.Float(string="Per 100 After", readonly=True, aggregator=None)
+    rate_after = Ratio(string="Per 100 After", readonly=True, aggregator=None)
     is_raised = fields.Boolean(
         string="Raised",
         readonly=True,

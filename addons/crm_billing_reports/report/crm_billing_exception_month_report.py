@@ -1,6 +1,8 @@
 from odoo import fields, models
 from odoo.tools import SQL
 
+from .crm_billing_ratio import Ratio
+
 TOP = 3
 LONGEST = 60  # characters of a cause that are shown
 
@@ -27,10 +29,8 @@ class CrmBillingExceptionMonthReport(models.Model):
     company_id = fields.Many2one("res.company", readonly=True)
     invoice_count = fields.Integer(string="Invoices", readonly=True)
     exception_count = fields.Integer(string="Exceptions", readonly=True)
-    rate = fields.Float(string="Per 100 Invoices", readonly=True, aggregator="avg")
-    rate_before = fields.Float(
-        string="Three Months Before", readonly=True, aggregator=None
-    )
+    rate = Ratio(string="Per 100 Invoices", readonly=True, aggregator="avg")
+    rate_before = Ratio(string="Three Months Before", readonly=True, aggregator=None)
     budget = fields.Float(
         readonly=True,
         aggregator=None,

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..report_rules import exceptions
+from .crm_billing_ratio import Ratio
 
 
 class CrmBillingExceptionReport(models.Model):
@@ -30,7 +31,7 @@ class CrmBillingExceptionReport(models.Model):
     hours = fields.Float(
         string="Clean-Up Hours", readonly=True, help="By the minutes in Touch Costs."
     )
-    rate = fields.Float(
+    rate = Ratio(
         string="Per 100 Invoices",
         readonly=True,
         aggregator="avg",
