@@ -6,6 +6,7 @@ import xlsxwriter
 
 from odoo import api, fields, models
 from odoo.tools import html2plaintext
+from odoo.tools.misc import format_date
 
 # What a spreadsheet would take for a formula, at the start of a text.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -26,7 +27,7 @@ class CrmBillingReportExport(models.AbstractModel):
         lines = [
             (self._get_title(report),),
             (self.env._("Company"), ", ".join(self.env.companies.mapped("name"))),
-            (self.env._("Filters"), options.filters or str(options.domain)),
+            (self.env._("Filters"), options.filters or str(options.domain or "–")),
             (self.env._("Exported by"), self.env.user.name, f"{now:%Y-%m-%d %H:%M %Z}"),
         ]
         if dates := self._get_dates_in_words(report, options):
@@ -39,11 +40,13 @@ class CrmBillingReportExport(models.AbstractModel):
         if not dates:
             return ""
         if dates["kind"] == "day":
-            return self.env._("As of %(day)s", day=dates["as_of"])
+            return self.env._(
+                "As of %(day)s", day=format_date(self.env, dates["as_of"])
+            )
         return self.env._(
             "%(first)s to %(last)s",
-            first=dates["date_from"] or "…",
-            last=dates["date_to"] or "…",
+            first=format_date(self.env, dates["date_from"]) or "…",
+            last=format_date(self.env, dates["date_to"]) or "…",
         )
 
     @api.model

@@ -39,6 +39,7 @@ class CrmBillingReportExport(models.AbstractModel):
             "head": head,
             "labels": labels,
             "lines": lines,
+            "depth": max((depth for depth, _cells in lines), default=0),
             "proofs": report.get_tie_outs(options.domain),
             "format_proof": self._format_proof,
         }

@@ -100,7 +100,7 @@ class TestReportExport(ExportCommon):
     def test_people_get_head_and_tie_outs(self):
         lines = self._read_csv(format="csv", filters="Account: Acme")
         self.assertEqual(lines[0], ["Aging Receivables"])
-        self.assertEqual(lines[1], ["As of 2027-04-10"])
+        self.assertEqual(lines[1], ["As of 04/10/2027"])
         self.assertIn(["Filters", "Account: Acme"], lines)
         self.assertEqual(lines[4][:2], ["Exported by", self.clerk.name])
         head = lines.index([]) + 1
@@ -255,7 +255,9 @@ class TestReportExportRoute(HttpCase, ExportCommon):
         options = {"domain": self.domain, "format": "data"}
         response = self._post(self.clerk.login, options)
         response.raise_for_status()
-        self.assertIn("Aging%20Receivables.csv", response.headers["Content-Disposition"])
+        self.assertIn(
+            "Aging%20Receivables.csv", response.headers["Content-Disposition"]
+        )
         rows = list(csv.reader(io.StringIO(response.text)))
         self.assertEqual(len(rows), 3)
 

@@ -5,7 +5,7 @@ import { DateTimeInput } from "@web/core/datetime/datetime_input";
 import { deserializeDate, formatDate, serializeDate } from "@web/core/l10n/dates";
 import { KeepLast } from "@web/core/utils/concurrency";
 import { useService } from "@web/core/utils/hooks";
-import { formatMonetary } from "@web/views/fields/formatters";
+import { formatInteger, formatMonetary } from "@web/views/fields/formatters";
 
 import { Component, onWillStart, onWillUpdateProps, useState } from "@odoo/owl";
 
@@ -119,7 +119,9 @@ export class ReportBanner extends Component {
     }
 
     format(amount, tieOut) {
-        return formatMonetary(amount, { currencyId: tieOut.currency_id });
+        return tieOut.currency_id
+            ? formatMonetary(amount, { currencyId: tieOut.currency_id })
+            : formatInteger(amount); // what is counted has no currency
     }
 
     onShowDocuments({ documents, ledger_label }) {
