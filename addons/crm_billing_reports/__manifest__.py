@@ -47,6 +47,9 @@
         "security/crm_billing_history_security.xml",
         "data/ir_exports_data.xml",
         "views/crm_billing_history_report_views.xml",
+        "data/spreadsheet_dashboard_data.xml",
+        "data/digest_data.xml",
+        "views/digest_views.xml",
     ],
     "demo": [
         "demo/res.partner.csv",

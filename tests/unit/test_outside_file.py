@@ -13,6 +13,7 @@ from report_rules.outside_file import (
     find_heading,
     is_older,
     read_documents,
+    read_rows,
 )
 
 HEAD = ["Id", "Type", "Num", "Customer", "Date", "Amount", "Open balance", "Status"]
@@ -190,6 +191,17 @@ def test_columns_are_needed_and_have_one_meaning():
     with pytest.raises(MissingColumns) as caught:
         find_columns([*HEAD, "Invoice No"])
     assert (caught.value.reason, caught.value.names) == ("twice", ("number",))
+
+
+def test_rows_are_counted_as_people_count_them():
+    text = "Acme\n\n" + ",".join(HEAD) + "\n\n" + "1,Bill,x,y,2026-01-01,5,,\n"
+    rows = read_rows(text, ",", 100)
+    place, columns = find_heading(rows)
+    _documents, errors = read_documents(rows[place + 1 :], columns, first=place + 2)
+    assert [error.row for error in errors] == [5]
+    assert len(read_rows("a\n" * 50, ",", 10)) == 11
+    with pytest.raises(ValueError, match="limit"):
+        read_rows("a" * 200_000, ",", 10)
 
 
 def test_no_heading_has_two_meanings():

@@ -40,3 +40,12 @@ from . import crm_billing_report_export_table
 from . import crm_billing_report_export_groups
 from . import crm_billing_report_export_file
 from . import crm_billing_report_export_print
+from . import crm_billing_outside_document
+from . import crm_billing_outside_read
+from . import crm_billing_outside_match
+from . import crm_billing_outside_payment
+from . import crm_billing_match_note
+from . import crm_billing_certificate
+from . import crm_billing_certificate_content
+from . import crm_billing_system_taken
+from . import digest_digest

@@ -50,7 +50,7 @@ class CrmBillingEvidence(models.Model):
         help="With this day, in the time zone of the account.",
     )
     with_messages = fields.Boolean(
-        string="Messages",
+        string="Include Messages",
         default=True,
         help="What was written in the threads of the account, its invoices and "
         "agreements, with what was attached. Internal notes are left out.",
@@ -297,7 +297,6 @@ class CrmBillingEvidenceFile(models.Model):
     company_id = fields.Many2one(
         related="evidence_id.company_id", store=True, index=True
     )
-    evidence_state = fields.Selection(related="evidence_id.state")
     path = fields.Char(required=True)
     size = fields.Integer(string="Bytes", aggregator=None)
     checksum = fields.Char(string="SHA-256")

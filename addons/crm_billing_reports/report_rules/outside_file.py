@@ -5,11 +5,14 @@ Columns are found by the words that QuickBooks, Xero, Sage and people use. Nothi
 guessed: a row that is not understood is an error with its number, column and value.
 """
 
+import csv
+import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from itertools import islice
 
 HEADINGS = {
     "external_id": (
@@ -163,6 +166,19 @@ def find_columns(heading: Iterable[object]) -> dict[str, int]:
     return places
 
 
+def read_rows(text: str, separator: str, most: int) -> list[list[str]]:
+    """Return the rows of a separated text, empty ones too: people count them.
+
+    :param most: one row more than this is read at the most
+    :raise ValueError: quotes are broken, or a cell is absurdly long
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        return list(islice(reader, most + 1))
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+
+
 def find_heading(rows: list[list[str]]) -> tuple[int, dict[str, int]]:
     """Return the place of the heading among the first rows, and its columns.
 
@@ -199,7 +215,7 @@ def read_documents(
     found, errors = {}, []
     reader = _Reader(columns, kind, date_format, decimal)
     for number, row in enumerate(rows, first):
-        if _is_total(row):
+        if _is_empty_or_total(row):
             continue
         try:
             _add(found, reader.read(number, row), "applied" not in columns)
@@ -208,10 +224,12 @@ def read_documents(
     return list(found.values()), errors + _check_applied(found.values())
 
 
-def _is_total(row):
-    """Return whether this is a sum that a report prints below its rows."""
+def _is_empty_or_total(row):
+    """Return whether this is no document, but a sum that a report prints below."""
     filled = [str(cell).strip() for cell in row if str(cell).strip()]
-    return 0 < len(filled) <= 3 and filled[0].lower().startswith("total")
+    if not filled:
+        return True
+    return len(filled) <= 3 and filled[0].lower().startswith("total")
 
 
 def _add(found, document, is_sum):
