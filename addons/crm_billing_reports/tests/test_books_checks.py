@@ -118,6 +118,27 @@ class TestBooksChecks(BooksCommon):
         )
         self.assertEqual(self._get_reason(move), "number_taken")
 
+    def test_a_number_of_a_document_there_that_is_not_matched(self):
+        move = self._create_dated("2026-03-01", 100.0)
+        document = self.env["crm.billing.outside.document"].create(
+            {
+                "system_id": self.system.id,
+                "kind": "invoice",
+                "external_id": "77",
+                "number": move.name,
+                "customer_name": "Somebody else",
+                "date": "2026-02-01",
+                "currency_id": self.company.currency_id.id,
+            }
+        )
+        batch = self._collect()
+        line = self._get_line(batch, move)
+        self.assertEqual(line.reason, "number_taken")
+        self.assertIn("Somebody else", line.issue)
+        document.is_gone = True
+        batch.action_collect()
+        self.assertEqual(self._get_line(batch, move).state, "ready")
+
     def test_a_number_that_is_an_id_there(self):
         old = self._create_dated("2025-03-01", -100.0)
         move = self._create_dated("2026-03-01", 100.0, name="1001")
