@@ -85,20 +85,9 @@ class Book:
         named = self.stories[position].get("id")
         return position if named is None else named
 
-    def _get_currency(self, env, name):
-        company = self.stage.get_company(env)
-        if not name or name == company.currency_id.name:
-            return company.currency_id
-        currencies = env["res.currency"].with_context(active_test=False)
-        currency = currencies.search([("name", "=", name)])
-        if not currency:
-            raise ValueError(f"there is no currency {name}")
-        currency.active = True
-        return currency
-
     def _get_currencies(self, env):
         names = dict.fromkeys(story.get("currency") for story in self.stories)
-        return [self._get_currency(env, name) for name in names]
+        return [self.stage.get_currency(env, name) for name in names]
 
     def _create_policy(self, env):
         steps = self.inputs.get("policy")
@@ -128,7 +117,7 @@ class Book:
                         0,
                         0,
                         {
-                            "currency_id": self._get_currency(env, name).id,
+                            "currency_id": self.stage.get_currency(env, name).id,
                             "amount": to_float(amount, "threshold"),
                         },
                     )
@@ -148,7 +137,7 @@ class Book:
             {
                 "move_type": "out_invoice",
                 "partner_id": self.stage.get_account(env).id,
-                "currency_id": self._get_currency(env, story.get("currency")).id,
+                "currency_id": self.stage.get_currency(env, story.get("currency")).id,
                 "invoice_date": due - AGE,
                 "invoice_payment_term_id": False,
                 "invoice_date_due": due,

@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from . import (
+    aging,
     dunning,
     ingest,
     milestones,
@@ -32,6 +33,7 @@ OPERATIONS = {
     "retention": retention.play,
     "dunning": dunning.play,
     "retries": retries.play,
+    "aging": aging.play,
 }
 _logger = logging.getLogger(__name__)
 

@@ -97,6 +97,24 @@ RETRIES = {
     "provider_owns_retries",
     "timezone",
 }
+AGING = {
+    "as_of": None,
+    "printed_on": None,
+    "company_currency": None,
+    "documents": [
+        {
+            "id": None,
+            "date": None,
+            "kind": None,
+            "currency": None,
+            "company_rate": None,
+            "instalments": [{"due", "amount", "kind", "released"}],
+            "allocations": [{"instalment", "date", "amount"}],
+            "disputed": None,
+            "on_hold": None,
+        }
+    ],
+}
 
 SCENARIO = {
     "id",
@@ -116,6 +134,7 @@ OPERATIONS = {
     "retention": RETENTION,
     "dunning": DUNNING,
     "retries": RETRIES,
+    "aging": AGING,
 }
 
 

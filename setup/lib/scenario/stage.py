@@ -126,28 +126,32 @@ class Stage:
         products = self._fixture.products
         return env["product.product"].browse(products[position % len(products)])
 
+    def get_currency(self, env, name):
+        """Return the currency of that name, in use from now on; else the company's.
+
+        :raise ValueError: there is none
+        """
+        own = self.get_company(env).currency_id
+        if not name or name == own.name:
+            return own
+        currencies = env["res.currency"].sudo().with_context(active_test=False)
+        currency = currencies.search([("name", "=", name)])
+        if not currency:
+            raise ValueError(f"there is no currency {name}")
+        currency.active = True
+        return currency.sudo(False)
+
     def set_account(self, instant, account):
         """Set zone, tax, currency and rounding; ``account`` as in the scenario."""
         self.zone = account.get("timezone") or "UTC"
         with self.at(instant, person=False) as env:
             company = self.get_company(env)
-            self._set_currency(env, company, account.get("currency"))
+            company.currency_id = self.get_currency(env, account.get("currency"))
             company.tax_calculation_rounding_method = ROUNDING[
                 account.get("tax_rounding") or "line"
             ]
             self.get_account(env).billing_tz = self.zone
             self.set_tax(env, account.get("tax_rate") or "0")
-
-    @staticmethod
-    def _set_currency(env, company, name):
-        if not name or name == company.currency_id.name:
-            return
-        currencies = env["res.currency"].with_context(active_test=False)
-        currency = currencies.search([("name", "=", name)])
-        if not currency:
-            raise ValueError(f"there is no currency {name}")
-        currency.active = True
-        company.currency_id = currency
 
     def set_tax(self, env, rate):
         """Give the account a fiscal position that makes the products' tax ``rate``.
