@@ -1,10 +1,11 @@
 """What the other books would refuse is found before the file leaves, with its fix.
 
-Sources: Intuit, “Which contact fields are imported from Excel” and “Handling common
-errors”. A display name is unique among customers, vendors and employees, a document
-number is free, the period is open, nothing refers to what is inactive, a payment that
-is part of a bank deposit does not change, and only who knows the present version of an
-object changes it.
+Sources: Intuit, “Which contact fields are imported from Excel” (a display name is
+unique among customers, vendors and employees) and “How to Handle Frequently Returned
+QuickBooks Online API Error Messages” (duplicate number, reference to what is inactive);
+Workato, “Troubleshoot QuickBooks Online runtime errors” (closed period). That a
+deposited payment stays, and that only a known version is changed, is a requirement of
+ours.
 """
 
 from dataclasses import dataclass, field

@@ -80,7 +80,7 @@ class CrmBillingSystem(models.Model):
     )
     accepts_updates = fields.Boolean(
         help="The other side takes a changed record from a file, and finds it by its "
-        "external id. QuickBooks takes new records only.",
+        "external id. Leave it off for QuickBooks, whose import adds records.",
     )
     is_automatic = fields.Boolean(
         string="Prepare a Batch Daily",

@@ -98,7 +98,7 @@ def get_batch_checksum(files: dict[str, bytes]) -> str:
 def split_rate(amount: Decimal, quantity: Decimal, step: Decimal) -> tuple:
     """Return ``(quantity, rate)`` whose product is ``amount`` to the cent.
 
-    Other books multiply again. A rate has at most five decimals there; where no such
+    Other books multiply again. We write at most five decimals of a rate; where no such
     rate gives the amount, the line is one piece of the whole amount.
 
     :param amount: of the line, without tax, in the document currency

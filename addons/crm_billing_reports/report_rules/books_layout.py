@@ -1,15 +1,21 @@
 """The columns that other books read, and what those books accept in them.
 
-Sources. QuickBooks Online, Intuit's help pages: “Which contact fields are imported from
-Excel” (a display name has at most 100 characters, no tab, line break, colon or
-quotation mark, and is unique among customers, vendors and employees together; company
-50, email 100, phone 21 characters), “Import invoices in batches” (column names, those
-with a star are mandatory, one row a line, rows of one number are one invoice) and “How
-to import credit notes”. Document numbers have at most 21 characters (Intuit's API
-reference; longer ones are refused with error 2050). One import takes at most 1,000 rows
-(importcsv.com, “QuickBooks CSV import”) and 100 invoices.
-QuickBooks has no file import of received payments of its own: the columns are those
-that the common import programs for it read.
+Sources, as published; none was tried in a QuickBooks company.
+
+* Names: Intuit, “Which contact fields are imported from Excel”. A display name has at
+  most 100 characters, no tab, line break, colon or quotation mark, and is unique among
+  customers, vendors and employees; company 50, email 100, phone 21 characters.
+* Invoices: Intuit Community, “Do we need to map field everytime when import invoices”,
+  lists the fields and which are mandatory. The spelling of the headings is that of
+  common exporters. One row is a line, rows of one number are one invoice.
+* Credit notes: Intuit, “How to import credit notes”, maps headings when a file is read
+  and does not list them: these are ours, after those of invoices.
+* Payments: SaasAnt, “How to import receive payments into QuickBooks Online”. Intuit's
+  own import has no payments.
+* A number has at most 21 characters: Zed Systems, “Import invoices into QuickBooks
+  Online”; Chargebee on error 2050.
+* 1,000 rows and 100 invoices a file: importcsv.com, “Import CSV to QuickBooks Online”.
+  They are defaults, set per books.
 """
 
 from typing import NamedTuple
