@@ -2,6 +2,7 @@ from . import test_leak_radar
 from . import test_aging
 from . import test_aging_money
 from . import test_aging_replay
+from . import test_overdue_accounts
 from . import test_evidence
 from . import test_forecast_snapshot
 from . import test_invoice_status
@@ -17,3 +18,4 @@ from . import test_books_import
 from . import test_report_history
 from . import test_report_print
 from . import test_report_tours
+from . import test_match_board
