@@ -1,0 +1,426 @@
+from psycopg2 import IntegrityError
+
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Command
+from odoo.tests import Form, new_test_user, tagged
+from odoo.tools import mute_logger
+
+from .match_common import MatchCommon
+
+
+@tagged("post_install", "-at_install")
+class TestMatchBoard(MatchCommon):
+    """Idea 15: deal, Odoo and the other books, and one reason for each row."""
+
+    def _explain(self, rows, text="Agreed with the accountant", user=None):
+        wizard = (
+            self.env["crm.billing.match.explain"]
+            .with_user(user or self.accountant)
+            .with_context(default_row_ids=rows.ids)
+            .create({"text": text})
+        )
+        wizard.action_explain()
+
+    # === REASONS === #
+
+    def test_what_agrees_has_no_reason(self):
+        self._read(self._invoice_row(balance="120.00"))
+        row = self._get_row()
+        self.assertEqual((row.reason, row.is_open, row.what), ("ok", False, False))
+        self.assertEqual((row.balance_here, row.balance_there), (120.0, 120.0))
+        self.assertEqual(row.difference, 0.0)
+
+    def test_each_difference_has_its_reason(self):
+        stranger = self._create_account("Stranger")
+        for reason, cells in (
+            ("amount", {"amount": "100.00"}),
+            ("customer", {"customer": stranger.name}),
+            ("date", {"date": "2026-03-06"}),
+            ("payment", {"status": "Paid"}),
+        ):
+            with self.subTest(reason):
+                self._read(self._invoice_row(**cells))
+                row = self._get_row()
+                self.assertEqual((row.reason, row.is_open), (reason, True))
+        self.company.billing_books = "here"
+
+    def test_a_number_that_differs_is_a_clash(self):
+        self._read(self._invoice_row())
+        self._read(self._invoice_row(number="INV/other"))
+        row = self._get_row()
+        self.assertEqual(row.reason, "number")
+        self.assertIn("INV/other", row.what)
+
+    def test_a_number_of_something_else_is_a_clash_on_both_sides(self):
+        self._read(self._invoice_row(customer="Somebody", amount="7.00"))
+        self.assertEqual(self._get_row().reason, "number")
+        (there,) = self._get_board(("document_id", "!=", False))
+        self.assertEqual((there.reason, there.balance_there), ("number", 7.0))
+
+    def test_missing_there(self):
+        row = self._get_row()
+        self.assertEqual((row.reason, row.difference), ("missing_there", -120.0))
+
+    def test_missing_here(self):
+        self._read(self._invoice_row(id="9", number="Q-9"))
+        (row,) = self._get_board(("number", "=", "Q-9"))
+        self.assertEqual((row.reason, row.difference), ("missing_here", 120.0))
+        self.assertEqual(row.partner_id, self.account)
+
+    def test_void_draft_or_gone_there_is_missing_there(self):
+        for status in ("Voided", "Draft"):
+            with self.subTest(status):
+                self._read(self._invoice_row())
+                self._read(self._invoice_row(status=status))
+                row = self._get_row()
+                self.assertEqual(row.reason, "missing_there")
+                self.assertEqual(row.balance_there, 0.0)
+        self._read(self._invoice_row())
+        self._read_complete(self._invoice_row(id="9", number="Q-9"))
+        self.assertEqual(self._get_row().reason, "missing_there")
+
+    def test_what_is_void_there_and_never_was_here_is_no_row(self):
+        self._read(self._invoice_row(id="9", number="Q-9", status="Void"))
+        self.assertFalse(self._get_board(("document_id", "!=", False)))
+
+    def test_cancelled_here_is_missing_here(self):
+        self._read(self._invoice_row())
+        self.invoice.button_draft()
+        self.assertEqual(self._get_row().reason, "missing_here")
+
+    def test_closed_periods_on_either_side(self):
+        self.system.closed_until = "2026-03-31"
+        self.assertEqual(self._get_row().reason, "closed_period")
+        self.company.fiscalyear_lock_date = "2026-01-31"
+        self._read(self._invoice_row(id="9", number="Q-9", date="2026-01-15"))
+        (row,) = self._get_board(("number", "=", "Q-9"))
+        self.assertEqual(row.reason, "closed_period")
+
+    def test_another_currency(self):
+        self.env.ref("base.USD").active = True
+        self.env.ref("base.EUR").active = True
+        other = (
+            self.env.ref("base.USD")
+            if self.company.currency_id != self.env.ref("base.USD")
+            else self.env.ref("base.EUR")
+        )
+        self._read({**self._invoice_row(), "Currency": other.name})
+        self.assertEqual(self._get_row().reason, "currency")
+
+    def test_totals_of_a_foreign_document_take_its_own_rate(self):
+        other = self.env["res.currency"].search(
+            [("id", "!=", self.company.currency_id.id)], limit=1
+        ) or self.env["res.currency"].with_context(active_test=False).search(
+            [("id", "!=", self.company.currency_id.id)], limit=1
+        )
+        other.active = True
+        other.rate_ids.unlink()
+        other.rate_ids = [Command.create({"name": "2026-01-01", "rate": 2.0})]
+        move = self._create_dated("2026-03-07", 50.0, currency_id=other.id)
+        self._read({**self._invoice_row(move), "Currency": other.name})
+        self._read({**self._invoice_row(id="9", number="Q-9"), "Currency": other.name})
+        row = self._get_row(move)
+        self.assertEqual((row.amount_here, row.balance_here), (50.0, 25.0))
+        self.assertEqual(row.balance_there, 25.0)
+        (row,) = self._get_board(("number", "=", "Q-9"))
+        self.assertEqual(row.balance_there, 60.0)
+
+    def test_credit_notes_and_payments_are_negative(self):
+        refund = self._create_dated("2026-03-09", -30.0)
+        self._read(self._invoice_row(refund), self._invoice_row(), self._payment_row())
+        rows = self._get_board()
+        self.assertEqual(set(rows.mapped("reason")), {"ok"})
+        self.assertEqual(sum(rows.mapped("balance_here")), 120.0 - 30.0 - 120.0)
+        self.assertEqual(sum(rows.mapped("difference")), 0.0)
+
+    def test_a_won_deal_without_a_document_is_a_row(self):
+        deal = self._create_deal()
+        self._create_quotation(deal)
+        handoff = self._win(deal)
+        (row,) = self._get_board(("kind", "=", "deal"))
+        self.assertEqual((row.lead_id, row.reason), (deal, "missing_here"))
+        self.assertEqual(row.action_open_here()["res_id"], handoff.id)
+        self.assertIn("nothing is invoiced", row.what)
+        handoff._process_or_bisect()
+        self.assertFalse(self._get_board(("kind", "=", "deal")))
+
+    def test_a_document_shows_its_deal_and_what_that_says(self):
+        deal = self._create_deal()
+        self.invoice.sudo().opportunity_ids = deal
+        self._read(self._invoice_row(), self._payment_row())
+        row = self._get_row()
+        self.assertEqual((row.lead_id, row.deal_state), (deal, "paid"))
+
+    def test_own_payments_are_missing_there_where_they_are_handed_out(self):
+        payment = self._pay_on(self.invoice, "2026-03-19")
+        (row,) = self._get_board(("payment_id", "=", payment.id))
+        self.assertEqual((row.reason, row.balance_here), ("missing_there", -120.0))
+        self.system.with_payments = False
+        self.assertFalse(self._get_board(("payment_id", "=", payment.id)))
+
+    def test_what_lies_before_the_first_day_is_not_compared(self):
+        self.system.start_date = "2026-03-06"
+        self.assertFalse(self._get_row())
+
+    # === EXPLANATIONS === #
+
+    def test_an_explanation_holds_until_the_difference_changes(self):
+        self._read(self._invoice_row(amount="100.00"))
+        self._explain(self._get_row())
+        row = self._get_row()
+        self.assertEqual((row.is_open, row.is_explained), (False, True))
+        self.assertEqual(row.note_id.user_id, self.accountant)
+        self._read(self._invoice_row(amount="90.00"))
+        row = self._get_row()
+        self.assertEqual((row.is_open, row.is_explained), (True, False))
+
+    def test_an_explanation_can_be_taken_back_and_stays(self):
+        self._explain(self._get_row())
+        note = self._get_row().note_id
+        note.with_user(self.accountant).action_take_back()
+        self.assertTrue(self._get_row().is_open)
+        self.assertTrue(note.exists())
+        with self.assertRaises(UserError):
+            note.sudo().unlink()
+        self._explain(self._get_row(), "Once more")
+        self.assertTrue(self._get_row().is_explained)
+
+    def test_what_agrees_is_not_explained(self):
+        self._read(self._invoice_row())
+        self._explain(self._get_row())
+        self.assertFalse(self.env["crm.billing.match.note"].search([]))
+
+    def test_an_explanation_says_something(self):
+        with self.assertRaises(UserError):
+            self._explain(self._get_row(), " - ")
+
+    # === FIXES === #
+
+    def test_a_person_links_what_has_other_numbers(self):
+        self._read(self._invoice_row(id="9", number="Q-9"))
+        (row,) = self._get_board(("number", "=", "Q-9"))
+        context = row.action_link()["context"]
+        form = Form(
+            self.env["crm.billing.match.link"]
+            .with_user(self.accountant)
+            .with_context(**context)
+        )
+        form.move_id = self.invoice
+        form.save().action_link()
+        row = self._get_row()
+        self.assertEqual((row.reason, row.number_there), ("number", "Q-9"))
+        self.assertFalse(self._get_board(("reason", "=", "missing_here")))
+        row.action_unlink_record()
+        self.assertEqual(self._get_row().reason, "missing_there")
+
+    def test_a_record_of_another_kind_is_not_linked(self):
+        self._read(self._invoice_row(id="9", number="Q-9"))
+        refund = self._create_dated("2026-03-09", -120.0)
+        document = self._get_document("9").with_user(self.accountant)
+        with self.assertRaisesRegex(UserError, "another kind"):
+            document._link_by_hand(refund)
+
+    def test_a_customer_is_mapped_for_now_and_ever(self):
+        self._read(self._invoice_row(customer="NW Trading (old name)"))
+        row = self._get_row()
+        self.assertEqual(row.reason, "customer")
+        row.action_same_customer()
+        self.assertEqual(self._get_row().reason, "ok")
+        other = self._create_dated("2026-03-10", 20.0)
+        self._read(self._invoice_row(other, customer="NW Trading (old name)"))
+        self.assertEqual(self._get_row(other).reason, "ok")
+
+    def test_what_is_missing_there_is_handed_out(self):
+        action = self._get_row().action_hand_out()
+        self.assertEqual(action["res_model"], "crm.billing.export.batch")
+        self.assertEqual(action["context"]["default_system_id"], self.system.id)
+
+    # === PROOF AND RIGHTS === #
+
+    def test_the_board_ties_to_the_ledger(self):
+        self._create_dated("2026-03-09", -30.0)
+        self._read(self._invoice_row(amount="1.00"))
+        board = self.env["crm.billing.match.report"].with_user(self.accountant)
+        self.env.flush_all()
+        (proof,) = board.get_tie_outs([("system_id", "=", self.system.id)])
+        self.assertEqual((proof["amount"], proof["difference"]), (90.0, 0.0))
+
+    def test_row_numbers_are_unique_and_small(self):
+        second = self.system.copy({"name": "Second", "start_date": "2026-01-01"})
+        self._pay_on(self.invoice, "2026-03-19")
+        self.env.flush_all()
+        rows = self.env["crm.billing.match.report"].search([])
+        self.assertIn(second, rows.system_id)
+        self.assertEqual(len(rows), len(set(rows.ids)))
+        self.assertLess(max(rows.ids), 2**31)
+
+    def test_salespeople_and_other_companies_see_nothing(self):
+        board = self.env["crm.billing.match.report"]
+        with self.assertRaises(AccessError):
+            board.with_user(self.seller).search([])
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        stranger = new_test_user(
+            self.env,
+            "match_stranger",
+            groups="base.group_user,account.group_account_invoice",
+            company_id=company.id,
+            company_ids=[Command.set(company.ids)],
+        )
+        self.assertFalse(board.with_user(stranger).search([]))
+        with self.assertRaises(AccessError):
+            self._get_row().with_user(stranger).read(["reason"])
+
+    def test_a_row_out_of_sight_is_not_explained(self):
+        rows = self._get_row()
+        with self.assertRaises(AccessError):
+            self._explain(rows, user=self.seller)
+
+
+@tagged("post_install", "-at_install")
+class TestCertificate(MatchCommon):
+    """A month is certified when nothing is unexplained, and then never changed."""
+
+    def _create(self, user=None, **values):
+        return (
+            self.env["crm.billing.certificate"]
+            .with_user(user or self.manager)
+            .create({"system_id": self.system.id, "date_from": "2026-03-17", **values})
+        )
+
+    def _agree(self):
+        self._read_complete(self._invoice_row(), self._payment_row())
+        self.env.flush_all()
+        self.env.invalidate_all()
+
+    def _certify(self):
+        self._agree()
+        certificate = self._create()
+        certificate.action_certify()
+        return certificate
+
+    def test_a_month_that_agrees_is_certified(self):
+        certificate = self._certify()
+        self.assertEqual(certificate.state, "certified")
+        self.assertEqual(str(certificate.date_from), "2026-03-01")
+        self.assertEqual(str(certificate.date_to), "2026-03-31")
+        self.assertEqual(certificate.certified_uid, self.manager)
+        self.assertEqual(len(certificate.checksum), 64)
+        self.assertRecordValues(
+            certificate.line_ids,
+            [
+                {"kind": "invoice", "agreed_count": 1, "total_here": 120.0},
+                {"kind": "payment", "agreed_count": 1, "total_here": -120.0},
+            ],
+        )
+        self.assertTrue(certificate.attachment_id.raw)
+        self.assertIn(certificate.checksum.encode(), certificate.attachment_id.raw)
+
+    def test_an_unexplained_difference_refuses(self):
+        self._read_complete(self._invoice_row(amount="100.00"))
+        certificate = self._create()
+        self.assertEqual(certificate.open_count, 1)
+        with self.assertRaisesRegex(UserError, self.invoice.name):
+            certificate.action_certify()
+        self.assertEqual(certificate.state, "draft")
+        self.env["crm.billing.match.note"].with_user(self.accountant)._explain(
+            self._get_row(), "Corrected there in April"
+        )
+        self.env.invalidate_all()
+        certificate.action_certify()
+        explained = certificate._get_content()["explained"]
+        self.assertEqual(explained[0]["text"], "Corrected there in April")
+
+    def test_a_month_that_was_not_read_as_a_whole_is_refused(self):
+        self._read(self._invoice_row())
+        with self.assertRaisesRegex(UserError, "No complete list"):
+            self._create().action_certify()
+        self._read_complete(self._invoice_row(), last="2026-03-30")
+        with self.assertRaisesRegex(UserError, "No complete list"):
+            self._create().action_certify()
+        self._read_complete(self._invoice_row(), first="2026-03-31")
+        self._create().action_certify()
+
+    def test_a_list_read_within_the_month_does_not_count(self):
+        self._agree()
+        lists = self.env["crm.billing.outside.import"].search([])
+        self.env.cr.execute(
+            "UPDATE crm_billing_outside_import SET create_date = '2026-03-31 12:00'"
+            " WHERE id = ANY(%s)",
+            (lists.ids,),
+        )
+        lists.invalidate_recordset()
+        with self.assertRaisesRegex(UserError, "No complete list"):
+            self._create().action_certify()
+
+    def test_a_month_that_is_not_over_is_refused(self):
+        with self.assertRaisesRegex(UserError, "not over"):
+            self._create(date_from=self.env.cr.now().date()).action_certify()
+
+    def test_what_was_certified_is_locked(self):
+        certificate = self._certify()
+        for values in ({"date_from": "2026-02-01"}, {"system_id": self.system.id}):
+            with self.assertRaises(UserError):
+                certificate.write(values)
+        with self.assertRaises(AccessError):
+            certificate.content = "{}"
+        with self.assertRaises(AccessError):
+            certificate.line_ids[0].total_here = 1.0
+        with self.assertRaises(UserError):
+            certificate.unlink()
+        before = certificate.checksum
+        certificate.action_certify()
+        self.assertEqual(certificate.checksum, before)
+
+    def test_a_month_is_certified_once_until_replaced(self):
+        first = self._certify()
+        with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):
+            self._create().action_certify()
+        first.action_replace()
+        self.assertEqual(first.state, "replaced")
+        second = self._create()
+        second.action_certify()
+        self.assertEqual(second.state, "certified")
+
+    def test_verifying_finds_what_changed_since(self):
+        certificate = self._certify()
+        certificate.action_verify()
+        self.assertFalse(certificate.is_drifted)
+        self._read(self._invoice_row(amount="110.00"))
+        self.env.invalidate_all()
+        certificate.action_verify()
+        self.assertTrue(certificate.is_drifted)
+        self._read(self._invoice_row())
+        self.env.invalidate_all()
+        certificate.action_verify()
+        self.assertFalse(certificate.is_drifted)
+
+    def test_a_payment_that_comes_later_changes_nothing(self):
+        self._read_complete(self._invoice_row())
+        self.env.invalidate_all()
+        certificate = self._create()
+        certificate.action_certify()
+        self._read(self._payment_row(date="2026-04-20"))
+        self.env.invalidate_all()
+        certificate.action_verify()
+        self.assertFalse(certificate.is_drifted)
+
+    def test_forged_content_is_found(self):
+        certificate = self._certify()
+        certificate.sudo().content = certificate.content.replace("120", "999")
+        certificate.action_verify()
+        self.assertTrue(certificate.is_drifted)
+
+    def test_who_certifies(self):
+        self._agree()
+        for role in ("clerk", "accountant"):
+            with self.subTest(role=role):
+                certificate = self._create(self.users[role])
+                with self.assertRaises(AccessError):
+                    certificate.action_certify()
+        with self.assertRaises(AccessError):
+            self._create(self.seller)
+
+    def test_it_is_logged(self):
+        certificate = self._certify()
+        event = self.env["crm.billing.event"].search([("action", "=", "certified")])
+        self.assertEqual(event.new_value, certificate.checksum)
