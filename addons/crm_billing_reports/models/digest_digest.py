@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 
+
 class DigestDigest(models.Model):
     """Key figures of billing in the mail that Odoo sends every day, week or month.
 
@@ -44,8 +45,9 @@ class DigestDigest(models.Model):
         """What recurred each month at the end of the last day."""
         _first, last = self._get_billing_days()
         report = self.env["crm.billing.revenue.month.report"]
-        month = [("as_of", "=", last), ("date", "=", fields.Date.start_of(last, "month"))]
-        self._add_up_billing("mrr", report, "closing", month)
+        month = fields.Date.start_of(last, "month")
+        domain = [("as_of", "=", last), ("date", "=", month)]
+        self._add_up_billing("mrr", report, "closing", domain)
 
     # === BUSINESS METHODS === #
 

@@ -19,3 +19,4 @@ from . import test_report_history
 from . import test_report_print
 from . import test_report_tours
 from . import test_match_board
+from . import test_dashboard
