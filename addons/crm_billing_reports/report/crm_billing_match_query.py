@@ -111,6 +111,7 @@ class CrmBillingMatchReport(models.Model):
                               AND document.kind <> 'payment'
                               AND clash.company_id = books.company_id
                               AND clash.name = document.number
+                              AND clash.name <> '/'
                               AND clash.state = 'posted') AS is_clash,
                    COALESCE(document.is_balance, FALSE) AS is_balance
               FROM crm_billing_outside_document document
