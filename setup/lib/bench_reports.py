@@ -1,0 +1,243 @@
+"""P12, P13, P14: aging of 200,000 open items in a ledger of 1.2 million.
+
+The upper half drives, the lower half (from IN ODOO on) runs inside an Odoo process. The
+floor is the same question as plain SQL, asked in the same run.
+"""
+
+import json
+import resource
+import time
+
+from . import databases, paths
+from .meter import Meter
+
+OPEN, PAID, CUSTOMERS = 200_000, 200_000, 10_000
+
+_results = {}
+
+
+def aging_today():
+    """P12: aging by account, today."""
+    yield from _aging("today", 0.5)
+
+
+def aging_before():
+    """P13: the same as of a day a year ago."""
+    yield from _aging("before", 2)
+
+
+def details():
+    """P14: the 200,000 open items one by one."""
+    found = _measure()
+    yield {
+        "n": OPEN,
+        "what": "open items: the first page of 80",
+        "value": found["page"]["seconds"],
+        "floor": 0,
+        "unit": "s",
+        "goal": 0.3,
+    }
+    yield {
+        "n": OPEN,
+        "what": "open items: all of them as a CSV file, streamed",
+        "value": found["export"]["seconds"],
+        "floor": 0,
+        "unit": "s",
+        "goal": 5,
+    }
+    yield {
+        "n": OPEN,
+        "what": "the same: memory above that of a page",
+        "value": found["export"]["megabytes"],
+        "floor": 0,
+        "unit": "MB",
+        "goal": 64,
+    }
+
+
+def _aging(day, goal):
+    found = _measure()[day]
+    what = {"today": "aging by account, today", "before": "aging as of a year ago"}[day]
+    yield {
+        "n": OPEN,
+        "what": f"{what} (floor: plain SQL)",
+        "value": found["seconds"],
+        "floor": found["floor"],
+        "unit": "s",
+        "goal": 1.5,
+        "goal_of": "ratio",
+    }
+    yield {
+        "n": OPEN,
+        "what": "the same, in all",
+        "value": found["seconds"],
+        "floor": 0,
+        "unit": "s",
+        "goal": goal,
+    }
+    yield {
+        "n": OPEN,
+        "what": "the same",
+        "value": found["queries"],
+        "floor": 0,
+        "unit": "queries",
+        "goal": 8,
+    }
+
+
+def _measure():
+    if not _results:
+        code = f"""
+import json, sys
+sys.path.insert(0, {str(paths.SETUP)!r})
+from lib import bench_reports
+print(json.dumps(bench_reports.measure(env, {OPEN}, {PAID}, {CUSTOMERS})))
+"""
+        with databases.temporary(databases.layer(demo=False), "bench") as name:
+            output = databases.shell(name, code)
+        _results.update(json.loads(output.splitlines()[-1]))
+    return _results
+
+
+# === IN ODOO === #
+
+ROUNDS = 3  # of which the least counts
+BUCKETS = (
+    "not_due",
+    "bucket_1_30",
+    "bucket_31_60",
+    "bucket_61_90",
+    "bucket_91_120",
+    "bucket_over_120",
+    "unapplied",
+    "retention",
+)
+
+
+def measure(env, open_items, paid_items, customers):
+    """Return seconds, queries and floors of aging, and of its details."""
+    from .bench_ledger import create_ledger
+
+    create_ledger(env, open_items, paid_items, customers)
+    today = env.cr.now().date()
+    before = today.replace(year=today.year - 1)
+    return {
+        "today": _measure_aging(env, today, _OPEN_NOW),
+        "before": _measure_aging(env, before, _OPEN_THEN),
+        "page": {"seconds": _least(env, lambda: _read_page(env))},
+        "export": _measure_export(env, open_items),
+    }
+
+
+def _measure_aging(env, day, floor):
+    report = env["crm.billing.aging.report"]
+    sums = [f"{name}:sum" for name in (*BUCKETS, "total")]
+    domain = [("as_of", "=", day.isoformat())]
+
+    def read():
+        return report._read_group(domain, ["partner_id"], sums)
+
+    def read_floor():
+        env.cr.execute(floor, {"day": day, "company": env.company.id})
+        return env.cr.fetchall()
+
+    ours, theirs = _least(env, read), _least(env, read_floor)
+    _check_same(read(), read_floor())
+    env.invalidate_all()
+    with Meter(env, commit=False) as meter:
+        read()
+    return {"seconds": ours, "floor": theirs, "queries": meter.queries}
+
+
+def _check_same(ours, theirs):
+    """Both must say the same, or one of them is fast for nothing."""
+    found = {account.id: round(row[-1], 2) for account, *row in ours}
+    expected = {account: round(float(total), 2) for account, *_columns, total in theirs}
+    assert found == expected, "the report is not what plain SQL says"
+
+
+def _least(env, read):
+    times = []
+    for _round in range(ROUNDS):
+        env.invalidate_all()
+        started = time.monotonic()
+        read()
+        times.append(time.monotonic() - started)
+    return min(times)
+
+
+_COLUMNS = """
+    partner_id,
+    SUM(CASE WHEN amount > 0 AND late <= 0 THEN amount END),
+    SUM(CASE WHEN amount > 0 AND late BETWEEN 1 AND 30 THEN amount END),
+    SUM(CASE WHEN amount > 0 AND late BETWEEN 31 AND 60 THEN amount END),
+    SUM(CASE WHEN amount > 0 AND late BETWEEN 61 AND 90 THEN amount END),
+    SUM(CASE WHEN amount > 0 AND late BETWEEN 91 AND 120 THEN amount END),
+    SUM(CASE WHEN amount > 0 AND late > 120 THEN amount END),
+    SUM(CASE WHEN amount < 0 THEN amount END),
+    SUM(amount)
+"""
+_RECEIVABLE = """
+    line.parent_state = 'posted' AND line.company_id = %(company)s
+    AND line.date <= %(day)s
+    AND line.account_id IN (
+        SELECT id FROM account_account WHERE account_type = 'asset_receivable')
+"""
+# What is open now, as it is stored.
+_OPEN_NOW = f"""
+    SELECT {_COLUMNS} FROM (
+        SELECT line.partner_id, line.amount_residual AS amount,
+               %(day)s - COALESCE(line.date_maturity, line.date) AS late
+          FROM account_move_line line
+         WHERE line.reconciled IS NOT TRUE AND {_RECEIVABLE}) item
+     WHERE amount != 0 GROUP BY partner_id
+"""
+# What was open then: each item of the ledger less what was matched up to the day.
+_OPEN_THEN = f"""
+    SELECT {_COLUMNS} FROM (
+        SELECT line.partner_id,
+               line.balance - COALESCE(debit.amount, 0) + COALESCE(credit.amount, 0)
+                   AS amount,
+               %(day)s - COALESCE(line.date_maturity, line.date) AS late
+          FROM account_move_line line
+     LEFT JOIN (SELECT debit_move_id AS line_id, SUM(amount) AS amount
+                  FROM account_partial_reconcile WHERE max_date <= %(day)s
+              GROUP BY 1) debit ON debit.line_id = line.id
+     LEFT JOIN (SELECT credit_move_id AS line_id, SUM(amount) AS amount
+                  FROM account_partial_reconcile WHERE max_date <= %(day)s
+              GROUP BY 1) credit ON credit.line_id = line.id
+         WHERE {_RECEIVABLE}) item
+     WHERE amount != 0 GROUP BY partner_id
+"""
+
+
+def _read_page(env):
+    fields = ("move_id", "partner_id", "date_due", "days", "total", "amount_currency")
+    specification = {
+        name: {"fields": {"display_name": {}}} if name.endswith("_id") else {}
+        for name in fields
+    }
+    return env["crm.billing.aging.report"].web_search_read(
+        [], specification, limit=80, order="date_due, id"
+    )
+
+
+def _measure_export(env, open_items):
+    """Return what the whole list takes as a file: seconds, peak memory (MB)."""
+    from odoo.addons.crm_billing_reports.models.crm_billing_report_export import (
+        ExportOptions,
+    )
+
+    before = _get_peak()
+    started = time.monotonic()
+    _name, _type, chunks = env["crm.billing.report.export"]._export(
+        "crm.billing.aging.report", ExportOptions(domain=[])
+    )
+    lines = sum(chunk.count(b"\n") for chunk in chunks)
+    seconds = time.monotonic() - started
+    assert lines > open_items, f"{lines} lines"
+    return {"seconds": seconds, "megabytes": _get_peak() - before}
+
+
+def _get_peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
