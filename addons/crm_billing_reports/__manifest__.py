@@ -50,6 +50,9 @@
         "data/spreadsheet_dashboard_data.xml",
         "data/digest_data.xml",
         "views/digest_views.xml",
+        "security/crm_billing_lag_security.xml",
+        "views/crm_billing_receivable_report_views.xml",
+        "views/crm_billing_collection_report_views.xml",
     ],
     "demo": [
         "demo/res.partner.csv",

@@ -27,3 +27,11 @@ from . import crm_billing_revenue_report
 from . import crm_billing_revenue_month_report
 from . import crm_billing_revenue_cohort_report
 from . import crm_billing_history_report
+from . import crm_billing_lag_mixin
+from . import crm_billing_receivable_report
+from . import crm_billing_receivable_query
+from . import crm_billing_receivable_ratios
+from . import crm_billing_receivable_tie_out
+from . import crm_billing_collection_report
+from . import crm_billing_collection_query
+from . import crm_billing_collection_tie_out

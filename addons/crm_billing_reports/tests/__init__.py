@@ -1,3 +1,4 @@
+from . import test_demo
 from . import test_leak_radar
 from . import test_aging
 from . import test_aging_money
@@ -20,3 +21,5 @@ from . import test_report_print
 from . import test_report_tours
 from . import test_match_board
 from . import test_dashboard
+from . import test_receivables
+from . import test_receivables_replay

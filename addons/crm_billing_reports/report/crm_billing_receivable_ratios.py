@@ -1,0 +1,170 @@
+from odoo import models
+from odoo.tools import SQL
+
+from .crm_billing_receivable_query import RECEIVABLE, get_month
+
+
+class CrmBillingReceivableReport(models.Model):
+    """The ratios, of a row and of a group alike, and the sales they look back on."""
+
+    _inherit = "crm.billing.receivable.report"
+
+    def _read_group_select(self, aggregate_spec, query):
+        """Override of `base`: a group counts its months, however it was cut."""
+        if aggregate_spec == "__count":
+            return SQL("COALESCE(%s, 0)::bigint", self._sum("row_count"))
+        return super()._read_group_select(aggregate_spec, query)
+
+    def _get_ratio(self, name):
+        """Override: all rows of a group are of one slice."""
+        table = SQL.identifier(self._table)
+        amounts = {
+            name: self._sum(name) for name in ("opening", "sales", "closing", "not_due")
+        }
+        ratios = self._get_ratios(
+            **amounts,
+            days=SQL("MAX(%s.days)", table),
+            months=SQL("MAX(%s.months)", table),
+            last=SQL("MAX(%s.date)", table),
+            histories=SQL(
+                "ARRAY_AGG(%(table)s.history) FILTER (WHERE %(table)s.history IS NOT"
+                " NULL)",
+                table=table,
+            ),
+        )
+        return ratios[name]
+
+    @classmethod
+    def _get_ratios(
+        cls, opening, sales, closing, not_due, days, months, last, histories
+    ):
+        """Return ``{field: ratio}`` in SQL (billing rules, 8.4 and 8.5).
+
+        :param months: N of the rule of CEI
+        :param last: the last day
+        :param histories: sales of each month up to it, an array for each account
+        """
+        defined = SQL("%s > 0", sales)
+        collectable = SQL("%s + %s / %s - %s", opening, sales, months, not_due)
+        amounts = {
+            "dso": closing,
+            "best_dso": not_due,
+            "add": SQL("(%s - %s)", closing, not_due),
+        }
+        walk = cls._walk_back(closing, last, histories)
+        return {
+            **{
+                name: SQL(
+                    "CASE WHEN %s THEN %s * %s / %s END", defined, amount, days, sales
+                )
+                for name, amount in amounts.items()
+            },
+            "cei": SQL(
+                "CASE WHEN %(defined)s AND %(base)s > 0 THEN (%(opening)s"
+                " + %(sales)s / %(months)s - %(closing)s) * 100 / (%(base)s) END",
+                defined=defined,
+                base=collectable,
+                opening=opening,
+                sales=sales,
+                months=months,
+                closing=closing,
+            ),
+            "countback": SQL(
+                """
+                CASE WHEN NOT %(defined)s THEN NULL WHEN %(closing)s <= 0 THEN 0
+                     ELSE (SELECT walk.counted - walk.days + walk.days
+                                  * (%(closing)s - walk.reached + walk.sales)
+                                  / walk.sales
+                             FROM %(walk)s walk
+                            WHERE walk.reached >= %(closing)s
+                         ORDER BY walk.back LIMIT 1) END
+                """,
+                defined=defined,
+                closing=closing,
+                walk=walk,
+            ),
+            "countback_over": SQL(
+                """
+                CASE WHEN %(defined)s AND %(closing)s > 0
+                     THEN (SELECT MAX(walk.counted) FROM %(walk)s walk
+                           HAVING MAX(walk.reached) < %(closing)s) END
+                """,
+                defined=defined,
+                closing=closing,
+                walk=walk,
+            ),
+        }
+
+    @staticmethod
+    def _walk_back(closing, last, histories):
+        """Return the months down to the first invoice, with what they reach together.
+
+        The arrays are of one length and end with the month of the last day, of which
+        the days up to it count. Before the first invoice there are no sales.
+        """
+        return SQL(
+            """
+            (SELECT month.back, month.sales, month.days,
+                    SUM(month.sales) OVER up_to AS reached,
+                    SUM(month.days) OVER up_to AS counted
+               FROM (SELECT place.back, place.sales,
+                            CASE WHEN place.back = 0 THEN EXTRACT(DAY FROM %(last)s)
+                                 ELSE EXTRACT(
+                                     DAY FROM DATE_TRUNC('month', %(last)s::timestamp)
+                                     - (place.back - 1) * INTERVAL '1 month'
+                                     - INTERVAL '1 day') END AS days
+                       FROM (SELECT size.months - 1 - (one.n - 1) %% size.months
+                                        AS back,
+                                    SUM(one.sales) AS sales
+                               FROM (SELECT %(histories)s AS sales) given
+                         CROSS JOIN LATERAL (SELECT ARRAY_LENGTH(given.sales, 2)) size
+                                            (months)
+                         CROSS JOIN LATERAL UNNEST(given.sales) WITH ORDINALITY
+                                            one (sales, n)
+                           GROUP BY 1) place
+                      WHERE place.sales IS NOT NULL) month
+             WINDOW up_to AS (ORDER BY month.back))
+            """,
+            last=last,
+            histories=histories,
+        )
+
+    def _select_history(self, last):
+        """Return the sales of each account, month by month up to ``last``.
+
+        All arrays begin with the first month of the ledger; an account's months before
+        its own first invoice are empty.
+        """
+        return SQL(
+            """
+            WITH sold AS (
+                SELECT line.company_id,
+                       COALESCE(payer.commercial_partner_id, 0) AS partner_id,
+                       line.currency_id, %(month)s AS month, SUM(line.balance) AS sales
+                  FROM account_move_line line
+             LEFT JOIN res_partner payer ON payer.id = line.partner_id
+                 WHERE line.parent_state = 'posted' AND line.date <= %(last)s
+                   AND line.account_id = ANY(ARRAY(%(receivable)s))
+                   AND line.display_type = 'payment_term'
+              GROUP BY 1, 2, 3, 4)
+            SELECT buyer.company_id, buyer.partner_id, buyer.currency_id,
+                   MIN(month.month) AS first_month,
+                   ARRAY_AGG(CASE WHEN month.month >= buyer.first_month
+                                  THEN COALESCE(sold.sales, 0) END
+                             ORDER BY month.month) AS sales
+              FROM (SELECT company_id, partner_id, currency_id,
+                           MIN(month) AS first_month
+                      FROM sold GROUP BY 1, 2, 3) buyer
+        CROSS JOIN GENERATE_SERIES((SELECT MIN(month) FROM sold), %(last_month)s)
+                   month (month)
+         LEFT JOIN sold ON sold.company_id = buyer.company_id
+               AND sold.partner_id = buyer.partner_id
+               AND sold.currency_id = buyer.currency_id
+               AND sold.month = month.month
+          GROUP BY buyer.company_id, buyer.partner_id, buyer.currency_id
+            """,
+            month=get_month(SQL("line.date")),
+            last=last,
+            receivable=RECEIVABLE,
+            last_month=get_month(SQL("%s::date", last)),
+        )
