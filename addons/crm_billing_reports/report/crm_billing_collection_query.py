@@ -91,7 +91,8 @@ class CrmBillingCollectionReport(models.Model):
                    %(epoch)s + %(settled)s AS date_settled,
                    COALESCE(paid.date_bank, bank.date) IS NOT NULL AS is_settled,
                    paid.date - paid.date_due AS days,
-                   GREATEST(paid.date - paid.date_due, 0) AS days_late,
+                   CASE WHEN paid.date_due IS NOT NULL
+                        THEN GREATEST(paid.date - paid.date_due, 0) END AS days_late,
                    paid.date - paid.date_due AS days_to_terms,
                    %(parts)s
               FROM (%(paid)s) paid

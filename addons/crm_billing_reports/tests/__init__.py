@@ -23,3 +23,4 @@ from . import test_match_board
 from . import test_dashboard
 from . import test_receivables
 from . import test_receivables_replay
+from . import test_collections_lag
