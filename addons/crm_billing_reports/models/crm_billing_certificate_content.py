@@ -3,7 +3,10 @@ import json
 
 from odoo import api, fields, models
 
+from .printed import print_document
+
 FORMAT = "crm-billing-certificate/1"
+REPORT = "crm_billing_reports.crm_billing_certificate_report"
 KEPT = (
     "id",
     "number_here",
@@ -106,9 +109,7 @@ class CrmBillingCertificate(models.Model):
 
     def _keep_document(self):
         """Print the certificate once, and keep what was printed."""
-        data, kind = self.env["ir.actions.report"]._render_qweb_pdf(
-            "crm_billing_reports.crm_billing_certificate_report", self.ids
-        )
+        kind, data = print_document(self, REPORT)
         flow = self.sudo()
         flow.attachment_id = flow.env["ir.attachment"].create(
             {

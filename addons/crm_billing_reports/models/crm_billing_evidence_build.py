@@ -5,6 +5,7 @@ from odoo.fields import Domain
 
 from ..report_rules.evidence import PackWriter
 from .crm_billing_evidence_tables import LINE_FIELDS, MESSAGE_FIELDS
+from .printed import print_document
 
 SPOOLED = 16 * 1024 * 1024  # bytes kept in memory before a pack goes to disk
 INVOICE_REPORT = "account.account_invoices"
@@ -142,11 +143,8 @@ class CrmBillingEvidence(models.Model):
             )
 
     def _print(self, report, record):
-        """Return name and content of a printed record; nothing is stored."""
-        reports = self.env["ir.actions.report"].with_context(
-            report_pdf_no_attachment=True
-        )
-        data, kind = reports._render_qweb_pdf(report, record.ids)
+        """Return name and content of a printed record."""
+        kind, data = print_document(record, report)
         return f"{record.display_name}.{kind}", data
 
     def _add_agreements(self, pack, agreements):

@@ -2,6 +2,7 @@ import base64
 import io
 import json
 import zipfile
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
@@ -80,6 +81,16 @@ class TestEvidence(ReportsCommon):
         self.assertIn("Printed", row.note)
         self.assertTrue(self._open(pack).read(row.path))
         self.assertFalse(other.invoice_pdf_report_id)
+
+    def test_an_empty_print_is_no_proof(self):
+        """Core takes a printer that fails for one that printed nothing."""
+        self._create_dated("2026-04-05", 60.0)
+        reports = type(self.env["ir.actions.report"])
+        with (
+            patch.object(reports, "_render_qweb_pdf", return_value=(b"", "pdf")),
+            self.assertRaisesRegex(UserError, "could not be printed"),
+        ):
+            self._build()
 
     def test_receipt_log_ledger_and_history_are_packed(self):
         archive = self._open(self._build())
