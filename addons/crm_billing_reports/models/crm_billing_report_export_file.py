@@ -68,13 +68,13 @@ class CrmBillingReportExport(models.AbstractModel):
 
     @api.model
     def _get_table(self, report, options):
-        """Return ``(labels, names, kinds, portions of rows)`` of rows or groups."""
+        """Return ``(labels, names, kinds, portions)``, a portion being columns."""
         if options.detail == "rows":
             columns = self._get_columns(report, options)
             labels = [column.label for column in columns]
             names = [column.name for column in columns]
             kinds = [column.kind for column in columns]
-            return labels, names, kinds, self._iter_rows(report, options, columns)
+            return labels, names, kinds, self._iter_portions(report, options, columns)
         measures = self._get_measures(report, options)
         groups = [report._fields[spec.split(":")[0]] for spec in options.groupby]
         labels = [field._description_string(self.env) for field in groups]
@@ -83,16 +83,16 @@ class CrmBillingReportExport(models.AbstractModel):
         kinds = ["char"] * len(groups)
         kinds += [one.field.type if one.field else "integer" for one in measures]
         lines = self._get_group_lines(report, options)
-        return labels, names, kinds, [self._get_group_rows(lines, len(groups))]
+        return labels, names, kinds, [self._get_group_columns(lines, len(groups))]
 
     @api.model
-    def _get_group_rows(self, lines, depth):
-        """Return the lines as rows; the total says so in its first column."""
+    def _get_group_columns(self, lines, depth):
+        """Return the lines as columns; the total says so in the first."""
         rows = []
         for line in lines:
             labels = line.labels or ((self.env._("Total"),) if depth else ())
             rows.append((*labels, *[None] * (depth - len(labels)), *line.figures))
-        return rows
+        return list(zip(*rows, strict=True))
 
     # === BUSINESS METHODS - CSV === #
 
@@ -118,17 +118,9 @@ class CrmBillingReportExport(models.AbstractModel):
             writer.writerows(self._get_head(report, options))
             writer.writerows([(), labels])
         formatters = [self._get_csv_formatter(kind) for kind in kinds]
-        for rows in portions:
-            columns = zip(*rows, strict=True)
-            writer.writerows(
-                zip(
-                    *(
-                        map(formatter, column)
-                        for formatter, column in zip(formatters, columns, strict=True)
-                    ),
-                    strict=True,
-                )
-            )
+        for columns in portions:
+            texts = map(self._format_column, formatters, columns)
+            writer.writerows(zip(*texts, strict=True))
             yield self._empty(buffer)
         if not is_plain:
             writer.writerows([(), *self._get_foot(report, options)])
@@ -142,22 +134,30 @@ class CrmBillingReportExport(models.AbstractModel):
         return data
 
     @api.model
+    def _format_column(self, formatter, values):
+        """Return the texts of the values; each different value is formatted once."""
+        if not formatter:
+            return values
+        texts = {value: formatter(value) for value in set(values) if value is not None}
+        return map(texts.get, values)
+
+    @api.model
     def _get_csv_formatter(self, kind):
-        """Return what writes a value; an amount with the digits of its currencies."""
+        """Return what writes a value; an amount with the digits of its currencies.
+
+        Nothing for what a CSV writer knows; it leaves None empty.
+        """
         if kind == "monetary":
-            digits = self._get_money_digits()
-            return lambda value: "" if value is None else f"{value:.{digits}f}"
+            return f"{{:.{self._get_money_digits()}f}}".format
         if kind in ("char", "text", "selection"):
             return self._escape
         if kind == "html":
-            return lambda value: self._escape(html2plaintext(value or ""))
-        return lambda value: "" if value is None else value
+            return lambda value: self._escape(html2plaintext(value))
+        return None if kind == "integer" else str
 
     @api.model
     def _escape(self, value):
         """Return the text so that no spreadsheet runs it as a formula."""
-        if not value:
-            return ""
         return f"'{value}" if value.startswith(FORMULA) else value
 
     @api.model
@@ -223,8 +223,8 @@ class CrmBillingReportExport(models.AbstractModel):
         moment = workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"})
         formats = {"monetary": money, "date": day, "datetime": moment}
         cells = list(enumerate(formats.get(kind) for kind in kinds))
-        for rows in portions:
-            for row in rows:
+        for columns in portions:
+            for row in zip(*columns, strict=True):
                 for (column, cell_format), value in zip(cells, row, strict=True):
                     if value is not None:
                         sheet.write(number, column, value, cell_format)

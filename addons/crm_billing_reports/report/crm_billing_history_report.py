@@ -22,7 +22,7 @@ class CrmBillingHistoryReport(models.Model):
     _description = "Invoices with History"
     _inherit = "crm.billing.report.mixin"
     _auto = False
-    _order = "move_id desc, date, kind, id"
+    _order = "date desc, id desc"
     _rec_name = "move_id"
     _depends = {
         "account.move": [

@@ -31,7 +31,7 @@ class TestReportHistory(ExportCommon):
 
     def test_the_facts_of_an_invoice_add_up_to_what_is_open(self):
         facts = self._search(self.invoice)
-        money = facts.filtered(lambda fact: fact.kind != "event")
+        money = facts.filtered(lambda fact: fact.kind != "event").sorted("date")
         self.assertEqual(
             [
                 (str(fact.date), fact.kind, fact.matched_move_id, fact.amount)

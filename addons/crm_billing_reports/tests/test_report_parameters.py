@@ -138,3 +138,31 @@ class TestReportParameters(ReportsCommon):
         again = domain + groups[0]["__extra_domain"]
         self.assertEqual(self.aging.search_count(again), 1)
         self.assertEqual(self.aging.search_read(domain, ["days"])[0]["days"], 19)
+
+    # === THE BANNER === #
+
+    def test_the_banner_says_the_day_and_the_proof(self):
+        facts = self.aging.get_report_facts([("as_of", "<=", "2027-02-20")])
+        self.assertEqual(
+            facts["dates"],
+            {
+                "names": ("as_of",),
+                "kind": "day",
+                "as_of": "2027-02-20",
+                "date_from": False,
+                "date_to": "2027-02-20",
+                "is_default": False,
+            },
+        )
+        self.assertTrue(facts["tie_outs"])
+        self.assertTrue(all(proof["ties"] for proof in facts["tie_outs"]))
+        today = self.aging.get_report_facts([])["dates"]
+        self.assertEqual((today["as_of"], today["is_default"]), ("2027-06-15", True))
+
+    def test_a_report_without_parameter_has_no_dates(self):
+        model = self.env["crm.billing.history.report"].with_user(self.clerk)
+        self.assertFalse(model.get_report_facts([])["dates"])
+
+    def test_sales_sees_no_proof_of_the_whole_ledger(self):
+        facts = self.aging.with_user(self.seller).get_report_facts([])
+        self.assertEqual(facts["tie_outs"], [])

@@ -1,5 +1,7 @@
 import { Domain } from "@web/core/domain";
 
+const ISO_DATE = /^\d{4}-\d{2}-\d{2}$/;
+
 /**
  * A search model that can exchange the day or the period a report is made for.
  *
@@ -30,6 +32,19 @@ export const withReportDates = (SearchModel) =>
             } else {
                 this._notify();
             }
+        }
+
+        /**
+         * Tell the day of the report to what acts on its rows, as the server finds it
+         * in the domain: buttons and exports of selected rows have no domain.
+         */
+        _getContext() {
+            const days = this._getDomain()
+                .filter((term) => term[0] === "as_of" && ["=", "<=", "in"].includes(term[1]))
+                .map((term) => [term[2]].flat()[0])
+                .filter((day) => ISO_DATE.test(day));
+            const context = super._getContext();
+            return days.length ? { ...context, billing_as_of: days.sort()[0] } : context;
         }
 
         /** Return the facets with a leaf that `isDate` accepts, and what is in them. */
