@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from lib import dashboard_boards, dashboards
 
 FILES = [path for path, _text in dashboards._render_all(dashboard_boards.BOARDS)]

@@ -1,0 +1,127 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.modules.module import Manifest
+from odoo.tests import TransactionCase, tagged
+from odoo.tools import convert_file
+
+DEMOS = (
+    ("crm_billing_handoff", "res_users_sam"),
+    ("crm_dunning", "res_partner_drayton"),
+    ("crm_billing_reports", "res_partner_arbor"),
+)
+
+
+@tagged("post_install", "-at_install")
+class TestDemo(TransactionCase):
+    """Eighteen months of ledger, in which each report has something to say."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for module, mark in DEMOS:
+            if not cls.env.ref(f"{module}.{mark}", raise_if_not_found=False):
+                for path in Manifest.for_addon(module)["demo"]:
+                    convert_file(cls.env, module, path, {}, mode="init", noupdate=True)
+                    cls._analyze()
+                cls.env.flush_all()
+                cls.env.cr.precommit.run()
+        cls.reader = cls.env.ref("crm_billing_handoff.res_users_anna")
+        cls.today = fields.Date.today()
+
+    @classmethod
+    def _analyze(cls):
+        """Let Odoo's queries be planned for a ledger that grew in one transaction.
+
+        Planned for empty tables, or among the dead rows of other tests, one of them
+        takes minutes.
+        """
+        cls.env.flush_all()
+        cls.env.cr.execute(
+            "ANALYZE account_move, account_move_line, account_payment,"
+            " account_partial_reconcile"
+        )
+
+    def _report(self, name, login=None):
+        user = self.env.ref(f"crm_billing_handoff.res_users_{login or 'anna'}")
+        return self.env[f"crm.billing.{name}"].with_user(user)
+
+    def _account(self, name):
+        return self.env.ref(f"crm_billing_reports.res_partner_{name}")
+
+    def test_the_ledger_is_eighteen_months_long(self):
+        months = self._report("status.report")._read_group(
+            [("partner_id", "=", self._account("bayline").id)], ["date:month"]
+        )
+        self.assertGreaterEqual(len(months), 18)
+
+    def test_customers_pay_at_their_own_pace(self):
+        aging = self._report("aging.report")
+        day = self.today - timedelta(days=60)
+        late = {
+            name: sum(
+                aging.search(
+                    [
+                        ("partner_id", "=", self._account(name).id),
+                        ("as_of", "=", day),
+                    ]
+                ).mapped("overdue")
+            )
+            for name in ("arbor", "gilded", "delphine")
+        }
+        self.assertFalse(late["arbor"], "punctual")
+        self.assertGreater(late["gilded"], 0, "gone, and owes")
+
+    def test_recurring_revenue_moves_in_every_way(self):
+        accounts = [
+            self._account(name).id
+            for name in ("arbor", "corvus", "jubilee", "fairmont", "gilded")
+        ]
+        kinds = self._report("revenue.report")._read_group(
+            [("partner_id", "in", accounts)], ["kind"]
+        )
+        self.assertEqual(
+            {kind for [kind] in kinds},
+            {
+                "new",
+                "expansion",
+                "contraction",
+                "churn",
+                "reactivation",
+                "currency",
+            },
+        )
+
+    def test_each_report_shows_something_to_each_role(self):
+        for name in (
+            "aging.report",
+            "overdue.report",
+            "receivable.report",
+            "collection.report",
+            "status.report",
+            "revenue.report",
+            "revenue.month.report",
+            "revenue.cohort.report",
+            "leak.report",
+            "touch.report",
+            "exception.report",
+            "forecast.report",
+        ):
+            for login in ("anna", "clara", "max", "sam"):
+                with self.subTest(report=name, login=login):
+                    self.assertTrue(self._report(name, login).search([], limit=1))
+
+    def test_what_is_printed_ties(self):
+        for name in ("aging.report", "status.report", "receivable.report"):
+            with self.subTest(report=name):
+                proofs = self._report(name).get_tie_outs([])
+                self.assertTrue(proofs)
+                for proof in proofs:
+                    self.assertAlmostEqual(proof["difference"], 0.0, 2, proof["label"])
+
+    def test_an_old_forecast_is_held_against_what_came(self):
+        past = self.env["crm.billing.forecast"].search([("date", "<", self.today)])
+        self.assertTrue(past)
+        day = min(past.mapped("date"))
+        rows = self._report("forecast.report").search([("as_of", "=", day)])
+        self.assertTrue(sum(rows.mapped("cash_actual")))
