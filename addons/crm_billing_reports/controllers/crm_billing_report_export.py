@@ -13,7 +13,7 @@ class CrmBillingReportExportController(Controller):
         auth="user",
         methods=["POST"],
     )
-    def export(self, model, data):
+    def export(self, model, data, **_token):
         """Send a report as a file.
 
         :param data: JSON of `ExportOptions`, and the ``context`` of the report

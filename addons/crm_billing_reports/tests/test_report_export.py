@@ -134,6 +134,28 @@ class TestReportExport(ExportCommon):
         head, row, *_rows = self._read_csv(format="data")
         self.assertEqual(row[head.index("partner_id")], "'=HYPERLINK(1)")
 
+    def test_every_report_leaves_in_every_shape(self):
+        """Rows and totals of each report, whoever wrote it, make a file."""
+        export = self._get_export()
+        reports = [
+            name
+            for name, model in self.env.registry.items()
+            if getattr(model, "_is_billing_report", False) and not model._abstract
+        ]
+        self.assertGreater(len(reports), 8)
+        for name in reports:
+            for detail in ("rows", "groups"):
+                with self.subTest(report=name, detail=detail), self.cr.savepoint():
+                    options = ExportOptions(
+                        domain=[],
+                        format="csv",
+                        detail=detail,
+                        groupby=("company_id",) if detail == "groups" else (),
+                    )
+                    export._export(name, options)
+                    portions = export._write_csv(export.env[name], options)
+                    self.assertIn(b"Filters", b"".join(portions))
+
     # === BY RIGHT === #
 
     def test_exporting_needs_the_right(self):
