@@ -21,6 +21,7 @@ from . import crm_billing_forecast_report
 from . import crm_billing_forecast_tie_out
 from . import crm_billing_match_report
 from . import crm_billing_match_query
+from . import crm_billing_match_tie_out
 from . import crm_billing_revenue_mixin
 from . import crm_billing_revenue_query
 from . import crm_billing_revenue_report

@@ -82,7 +82,7 @@ class CrmBillingCollectionReport(models.Model):
                 (
                     "debit_move_id.move_id.move_type",
                     "in",
-                    ("out_invoice", "out_refund"),
+                    ("out_invoice", "out_refund", "out_receipt"),
                 ),
                 ("debit_move_id.move_id.state", "=", "posted"),
                 ("debit_move_id.account_id.account_type", "=", "asset_receivable"),

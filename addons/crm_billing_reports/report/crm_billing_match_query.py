@@ -61,6 +61,7 @@ class CrmBillingMatchReport(models.Model):
                        ROW_NUMBER() OVER (PARTITION BY system.company_id, system.active
                                           ORDER BY system.id) = 1 AS is_first,
                        company.currency_id AS company_currency_id,
+                       SPLIT_PART(company.parent_path, '/', 1)::int AS root_id,
                        GREATEST(company.fiscalyear_lock_date, company.sale_lock_date,
                                 company.hard_lock_date) AS closed_here
                   FROM crm_billing_system system
@@ -290,7 +291,7 @@ class CrmBillingMatchReport(models.Model):
                 SELECT rate.rate FROM res_currency_rate rate
                  WHERE rate.currency_id = %(currency)s
                    AND rate.name <= %(day)s
-                   AND COALESCE(rate.company_id, books.company_id) = books.company_id
+                   AND COALESCE(rate.company_id, books.root_id) = books.root_id
               ORDER BY rate.company_id, rate.name DESC LIMIT 1), 1)
             """,
             currency=currency,

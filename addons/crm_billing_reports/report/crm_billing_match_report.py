@@ -1,10 +1,5 @@
-from decimal import Decimal
-
 from odoo import api, fields, models
-from odoo.fields import Domain
 from odoo.tools import format_amount, format_date
-
-from .crm_billing_report_mixin import TieOut
 
 KINDS = [
     ("deal", "Deal"),
@@ -312,32 +307,3 @@ class CrmBillingMatchReport(models.Model):
             "res_id": record.id,
             "view_mode": "form",
         }
-
-    # === BUSINESS METHODS - TIE-OUT === #
-
-    @api.model
-    def _get_tie_outs(self, domain):
-        """Invoices and credit notes on the board = the same in the ledger."""
-        own = Domain("kind", "in", ("invoice", "credit")) & Domain(
-            "move_id", "!=", False
-        )
-        groups = self._read_group(
-            Domain(domain) & own,
-            ["company_id", "system_id"],
-            ["balance_here:sum", "move_id:array_agg"],
-        )
-        moves = self.env["account.move"]
-        proofs = []
-        for company, system, total, ids in groups:
-            here = Domain("id", "in", ids) & Domain("state", "=", "posted")
-            ((ledger,),) = moves._read_group(here, [], ["amount_total_signed:sum"])
-            proofs.append(
-                TieOut(
-                    self.env._("Invoices compared with %(books)s", books=system.name),
-                    Decimal(str(total or 0)),
-                    self.env._("the same invoices in the ledger"),
-                    Decimal(str(ledger or 0)),
-                    company.currency_id.id,
-                )
-            )
-        return proofs

@@ -7,12 +7,13 @@ from odoo.tools import SQL
 
 from .crm_billing_report_mixin import TieOut
 
-# Filters that the aging and the invoices know as well, by their path from an invoice.
+# Filters that the aging and the invoices know as well, by their path from an invoice:
+# its own commercial entity stays what it was when the customer becomes part of another.
 INVOICE_PATHS = {
     "company_id": "company_id",
-    "partner_id": "commercial_partner_id",
+    "partner_id": "partner_id.commercial_partner_id",
     "currency_id": "currency_id",
-    "service_tier_id": "commercial_partner_id.service_tier_id",
+    "service_tier_id": "partner_id.commercial_partner_id.service_tier_id",
 }
 MOST_DOCUMENTS = 200
 
@@ -120,10 +121,10 @@ class CrmBillingReceivableReport(models.Model):
 
     @api.model
     def _get_invoice_domain(self, domain, first, last):
-        """Return which invoices and credit notes the sales are."""
+        """Return which invoices, sales receipts and credit notes the sales are."""
         own = Domain(
             [
-                ("move_type", "in", ("out_invoice", "out_refund")),
+                ("move_type", "in", ("out_invoice", "out_refund", "out_receipt")),
                 ("state", "=", "posted"),
                 ("date", ">=", first),
                 ("date", "<=", last),

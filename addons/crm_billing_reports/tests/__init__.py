@@ -24,3 +24,4 @@ from . import test_dashboard
 from . import test_receivables
 from . import test_receivables_replay
 from . import test_collections_lag
+from . import test_ledger_edges
