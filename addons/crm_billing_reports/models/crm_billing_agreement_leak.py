@@ -22,8 +22,9 @@ class CrmBillingAgreement(models.Model):
 
     def _check_billable(self):
         """Override of `crm_billing_handoff` to count what is on hold, too."""
-        if self.env.context.get("billing_counting") is not COUNTED:
-            super()._check_billable()
+        if self.env.context.get("billing_counting") is COUNTED:
+            return None
+        return super()._check_billable()
 
     @api.model
     def _get_unbilled_amounts(self, now):

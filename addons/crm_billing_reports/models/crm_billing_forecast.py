@@ -193,7 +193,7 @@ class CrmBillingForecast(models.Model):
         """
         self = self.sudo()
         commit_progress = self.env["ir.cron"]._commit_progress
-        companies = self.env["res.company"].search([])
+        companies = self.env["res.company"].search(Domain.TRUE)
         self._open(companies, now or fields.Datetime.now())
         running = self.search([("state", "=", "running")], order="id")
         commit_progress(remaining=self._count_agreements(running.company_id))

@@ -1,6 +1,7 @@
 from decimal import Decimal
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..models.crm_billing_leak_waiver import KINDS
@@ -76,9 +77,7 @@ class CrmBillingLeakReport(models.Model):
     since = fields.Date(readonly=True, help="Local day of the account.")
     since_key = fields.Char(readonly=True)
     age = fields.Integer(string="Days", readonly=True, aggregator="max")
-    owner_id = fields.Many2one(
-        "res.users", string="Owner", readonly=True, help="Whose turn it is."
-    )
+    owner_id = fields.Many2one("res.users", readonly=True, help="Whose turn it is.")
     lead_id = fields.Many2one("crm.lead", string="Opportunity", readonly=True)
     handoff_id = fields.Many2one("crm.billing.handoff", readonly=True)
     agreement_id = fields.Many2one("crm.billing.agreement", readonly=True)
@@ -194,8 +193,9 @@ class CrmBillingLeakReport(models.Model):
 
     def _select_rates(self, today):
         """Return what one unit of a currency is worth to each company today."""
-        currencies = self.env["res.currency"].with_context(active_test=False).search([])
-        companies = self.env["res.company"].sudo().search([])
+        currencies = self.env["res.currency"].with_context(active_test=False)
+        currencies = currencies.search(Domain.TRUE)
+        companies = self.env["res.company"].sudo().search(Domain.TRUE)
         rows = [
             (
                 company.id,

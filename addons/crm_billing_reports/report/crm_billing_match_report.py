@@ -138,7 +138,6 @@ class CrmBillingMatchReport(models.Model):
     currency_there_id = fields.Many2one("res.currency", readonly=True)
     amount_here = fields.Monetary(string="Here", readonly=True, aggregator=None)
     amount_there = fields.Monetary(
-        string="Amount There",
         currency_field="currency_there_id",
         readonly=True,
         aggregator=None,

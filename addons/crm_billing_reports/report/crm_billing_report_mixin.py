@@ -54,9 +54,7 @@ class CrmBillingReportMixin(models.AbstractModel):
     team_id = fields.Many2one("crm.team", string="Sales Team", readonly=True)
     service_tier_id = fields.Many2one("crm.billing.service.tier", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
-    company_currency_id = fields.Many2one(
-        "res.currency", string="Company Currency", readonly=True
-    )
+    company_currency_id = fields.Many2one("res.currency", readonly=True)
 
     # Tells reports from other models, in what works on any of them.
     _is_billing_report = True

@@ -32,7 +32,7 @@ class CrmBillingTouchReport(models.Model):
         readonly=True,
         help="Of the invoice that was touched; without one, the date of the touch.",
     )
-    by_id = fields.Many2one("res.users", string="By", readonly=True)
+    by_id = fields.Many2one("res.users", readonly=True)
     handoff_id = fields.Many2one("crm.billing.handoff", readonly=True)
     lead_id = fields.Many2one("crm.lead", string="Opportunity", readonly=True)
     agreement_id = fields.Many2one("crm.billing.agreement", readonly=True)

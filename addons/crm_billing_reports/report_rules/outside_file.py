@@ -218,7 +218,7 @@ def read_documents(
         if _is_empty_or_total(row):
             continue
         try:
-            _add(found, reader.read(number, row), "applied" not in columns)
+            _add(found, reader.read_row(number, row), "applied" not in columns)
         except Refused as error:
             errors.append(RowError(number, error.column, error.reason, error.value))
     return list(found.values()), errors + _check_applied(found.values())
@@ -274,7 +274,7 @@ class _Reader:
         self.date_format = DATE_FORMATS[date_format]
         self.decimal = decimal
 
-    def read(self, number, row):
+    def read_row(self, number, row):
         """Return the document of a row.
 
         :raise Refused: a cell is not understood
