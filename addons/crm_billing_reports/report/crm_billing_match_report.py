@@ -132,9 +132,7 @@ class CrmBillingMatchReport(models.Model):
     date_here = fields.Date(readonly=True)
     date_there = fields.Date(readonly=True)
     customer_there = fields.Char(readonly=True)
-    account_there_id = fields.Many2one(
-        "res.partner", string="Account There", readonly=True
-    )
+    account_there_id = fields.Many2one("res.partner", readonly=True)
     currency_there_id = fields.Many2one("res.currency", readonly=True)
     amount_here = fields.Monetary(string="Here", readonly=True, aggregator=None)
     amount_there = fields.Monetary(
