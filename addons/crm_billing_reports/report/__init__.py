@@ -27,6 +27,7 @@ from . import crm_billing_revenue_query
 from . import crm_billing_revenue_report
 from . import crm_billing_revenue_month_report
 from . import crm_billing_revenue_cohort_report
+from . import crm_billing_revenue_tie_out
 from . import crm_billing_history_report
 from . import crm_billing_lag_mixin
 from . import crm_billing_receivable_report

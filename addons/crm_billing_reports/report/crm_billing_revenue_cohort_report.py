@@ -4,14 +4,13 @@ from odoo.tools import SQL
 from ..report_rules.movement import NEW
 from .crm_billing_ratio import Ratio
 
-RATIOS = {
-    "retention": ("mrr", "mrr_first"),
-    "account_retention": ("paying_count", "account_count"),
-}
+MOST_MONTHS = 100_000  # more than any account is old
 
 
 class CrmBillingRevenueCohortReport(models.Model):
-    """What is left of the accounts that began in a month: one row an account and month.
+    """What is left of the accounts that began in a month.
+
+    One row an account, currency and month.
 
     An account belongs to the month in which it first paid something recurring; that
     first amount is what each later month is compared with. All amounts of an account
@@ -79,101 +78,86 @@ class CrmBillingRevenueCohortReport(models.Model):
         return self._join_owners(self._select_cohorts())
 
     def _select_cohorts(self):
-        """Return the months of each account from its first one on."""
+        """Return the months of each account and currency from its first one on.
+
+        What is new in an account is so once: all of it is its first amount.
+        """
+        first_rate = self._get_rate(
+            SQL("currency_id"), SQL("home_id"), SQL("root_id"), SQL("first_day")
+        )
         return SQL(
             """
             WITH change AS (%(changes)s),
             span AS (%(spans)s),
-            life AS (%(lives)s)
+            life AS (
+                SELECT span.*,
+                       MIN(month) OVER account AS first_month,
+                       SUM(%(new)s) OVER in_currency AS mrr_first,
+                       CASE WHEN currency_id != home_id THEN %(rate)s END AS rate
+                  FROM (SELECT span.*, MIN(day) OVER account AS first_day
+                          FROM span
+                        WINDOW account AS (PARTITION BY company_id, partner_id)) span
+                WINDOW account AS (PARTITION BY company_id, partner_id),
+                       in_currency AS (
+                           PARTITION BY company_id, partner_id, currency_id))
             SELECT (ROW_NUMBER() OVER (
-                        ORDER BY month.company_id, month.partner_id, month.number))::int
+                        ORDER BY company_id, partner_id, currency_id, number))::int
                        AS id,
-                   month.company_id, month.partner_id, life.currency_id,
-                   MAKE_DATE(life.number / 12, life.number %% 12 + 1, 1) AS cohort,
-                   month.number - life.number AS age,
-                   MAKE_DATE(month.number / 12, month.number %% 12 + 1, 1) AS date,
-                   life.mrr_first, month.mrr,
-                   1 AS account_count, month.paying_count, %(ratios)s
-              FROM (SELECT span.company_id, span.partner_id, series.number,
-                           SUM(%(value)s) AS mrr,
-                           MAX((span.after != 0)::int) AS paying_count
-                      FROM span
-                      JOIN (%(rates)s) first_rate
-                        ON first_rate.company_id = span.company_id
-                       AND first_rate.partner_id = span.partner_id
-                       AND first_rate.currency_id = span.currency_id
-                CROSS JOIN GENERATE_SERIES(span.number, span.until) series (number)
-                  GROUP BY span.company_id, span.partner_id, series.number) month
-              JOIN life ON life.company_id = month.company_id
-               AND life.partner_id = month.partner_id
+                   company_id, partner_id, currency_id,
+                   %(cohort)s AS cohort, number - first_month AS age,
+                   %(date)s AS date, mrr_first, mrr,
+                   1 AS account_count, paying_count,
+                   CASE WHEN mrr_first > 0 THEN mrr / mrr_first END AS retention,
+                   paying_count::numeric AS account_retention
+              FROM (SELECT valued.*, series.number
+                      FROM (SELECT life.*, %(value)s AS mrr,
+                                   (after != 0)::int AS paying_count
+                              FROM life) valued
+                CROSS JOIN LATERAL GENERATE_SERIES(
+                           valued.month, valued.until) series (number)) month
             """,
             changes=self._select_changes(),
             spans=self._select_spans(),
-            lives=self._select_lives(),
-            rates=self._select_first_rates(),
-            value=self._convert(SQL("span.after")),
-            ratios=SQL(", ").join(
-                SQL(
-                    "CASE WHEN %(whole)s > 0 THEN %(part)s / %(whole)s END AS %(name)s",
-                    part=SQL("month.%s::numeric", SQL.identifier(part)),
-                    whole=SQL("1")
-                    if whole == "account_count"
-                    else SQL("life.mrr_first"),
-                    name=SQL.identifier(name),
-                )
-                for name, (part, whole) in RATIOS.items()
-            ),
+            new=SQL.identifier(NEW),
+            rate=first_rate,
+            cohort=self._get_month_date(SQL("first_month")),
+            date=self._get_month_date(SQL("number")),
+            value=self._convert(SQL("after")),
         )
 
-    def _select_lives(self):
-        """Return when each account began, and with what."""
-        return SQL(
-            """
-            SELECT company_id, partner_id, day,
-                   EXTRACT(YEAR FROM day)::int * 12 + EXTRACT(MONTH FROM day)::int - 1
-                       AS number,
-                   SUM(amount) AS mrr_first,
-                   CASE WHEN MIN(currency_id) = MAX(currency_id)
-                        THEN MIN(currency_id) ELSE MIN(home_id) END AS currency_id
-              FROM change
-             WHERE kind = %s
-          GROUP BY company_id, partner_id, day
-            """,
-            NEW,
-        )
-
-    def _select_first_rates(self):
-        """Return the rate of the first day for each currency of an account."""
-        return SQL(
-            """
-            SELECT used.company_id, used.partner_id, used.currency_id,
-                   home.rounding AS home_step,
-                   CASE WHEN home.id = money.id THEN NULL ELSE %s END AS rate
-              FROM (SELECT DISTINCT company_id, partner_id, currency_id FROM span) used
-              JOIN life ON life.company_id = used.company_id
-               AND life.partner_id = used.partner_id
-              JOIN res_company company ON company.id = used.company_id
-              JOIN res_currency home ON home.id = company.currency_id
-              JOIN res_currency money ON money.id = used.currency_id
-            """,
-            self._get_rate(SQL("life.day")),
-        )
+    # === QUERY - GROUPS === #
 
     def _read_group_select(self, aggregate_spec, query):
-        """Override of `base`: retention of a group is a ratio of its sums."""
-        name, _colon, function = aggregate_spec.partition(":")
+        """Override of `base`: retention of a group is a ratio of its sums, and each of
+        its accounts counts once."""
+        if aggregate_spec == "retention:avg":
+            return SQL(
+                "CASE WHEN SUM(%(first)s) > 0 THEN SUM(%(then)s) / SUM(%(first)s) END",
+                first=self._field_to_sql(self._table, "mrr_first", query),
+                then=self._field_to_sql(self._table, "mrr", query),
+            )
+        if aggregate_spec == "account_retention:avg":
+            return SQL(
+                "%s::numeric / NULLIF(COUNT(DISTINCT %s), 0)",
+                self._count_paying(query, self._get_account_month(query)),
+                self._get_account_month(query),
+            )
+        account = self._field_to_sql(self._table, "partner_id", query)
         if aggregate_spec == "account_count:sum":
-            account = self._field_to_sql(self._table, "partner_id", query)
             return SQL("COUNT(DISTINCT %s)", account)
-        if name not in RATIOS or function != "avg":
-            return super()._read_group_select(aggregate_spec, query)
-        part, whole = (
-            self._field_to_sql(self._table, field_name, query)
-            for field_name in RATIOS[name]
-        )
+        if aggregate_spec == "paying_count:sum":
+            return self._count_paying(query, account)
+        return super()._read_group_select(aggregate_spec, query)
+
+    def _count_paying(self, query, key):
+        paying = self._field_to_sql(self._table, "paying_count", query)
+        return SQL("COUNT(DISTINCT %s) FILTER (WHERE %s = 1)", key, paying)
+
+    def _get_account_month(self, query):
+        """Return a number that an account in several currencies has once a month."""
         return SQL(
-            "CASE WHEN SUM(%(whole)s) > 0 THEN SUM(%(part)s)::numeric / SUM(%(whole)s)"
-            " END",
-            part=part,
-            whole=whole,
+            "%s::bigint * %s + %s",
+            self._field_to_sql(self._table, "partner_id", query),
+            MOST_MONTHS,
+            self._field_to_sql(self._table, "age", query),
         )

@@ -69,8 +69,8 @@ class CrmBillingRevenueMixin(models.AbstractModel):
     @api.model
     def _get_as_of(self):
         """Return the last day of the report, a local date."""
-        day = self.env.context.get("billing_as_of")
-        return fields.Date.to_date(day) or fields.Date.context_today(self)
+        day = self._get_parameter("billing_as_of")
+        return day or fields.Date.context_today(self)
 
     def _get_agreement_action(self):
         """Return the list of what the account of the row has agreed."""
@@ -89,11 +89,13 @@ class CrmBillingRevenueMixin(models.AbstractModel):
     # === QUERY - WHAT RECURS === #
 
     @api.model
-    def _select_versions(self):
+    def _select_versions(self, is_foreign=False):
         """Return each recurring line with its exact monthly amount and its days (7.1).
 
         ``stop`` is the first day without service, ``change_day`` that on which a
         discount ends as scheduled, from which on ``full`` counts.
+
+        :param is_foreign: of other currencies than the company's only
         """
         return SQL(
             """
@@ -132,6 +134,7 @@ class CrmBillingRevenueMixin(models.AbstractModel):
                AND line.start_date IS NOT NULL
                AND COALESCE(line.end_reason, '') != 'rebill'
                AND (ending.stop IS NULL OR ending.stop > line.start_date)
+               %(foreign)s
             """,
             units=self._get_units(),
             price=SQL(
@@ -139,6 +142,12 @@ class CrmBillingRevenueMixin(models.AbstractModel):
                 " ELSE COALESCE(line.price_unit * line.quantity, 0) END"
             ),
             precision=PRECISION,
+            foreign=SQL(
+                "AND agreement.currency_id != (SELECT currency_id FROM res_company"
+                " WHERE id = agreement.company_id)"
+            )
+            if is_foreign
+            else SQL(),
         )
 
     def _get_units(self):

@@ -3,6 +3,7 @@ from odoo.tools import SQL
 
 from ..report_rules.movement import GROSS, MOVEMENTS, NET
 from .crm_billing_ratio import Ratio
+from .crm_billing_revenue_query import ROOT
 
 # What stands on a day: over several months the first one opens, the last one closes.
 OPENINGS = ("opening", "opening_count")
@@ -123,42 +124,40 @@ class CrmBillingRevenueMonthReport(models.Model):
         return SQL(
             """
             WITH change AS (%(changes)s),
-            span AS (%(spans)s),
-            month_rate AS (%(rates)s)
+            span AS (%(spans)s)
             SELECT (ROW_NUMBER() OVER (
                         ORDER BY company_id, partner_id, currency_id, number))::int
                        AS id,
-                   company_id, partner_id, currency_id,
-                   MAKE_DATE(number / 12, number %% 12 + 1, 1) AS date,
+                   company_id, partner_id, currency_id, %(date)s AS date,
                    %(names)s, opening, closing, closing * 12 AS arr,
                    after AS closing_currency,
-                   closing - opening - net AS currency,
+                   closing - opening - total AS currency,
                    (before != 0)::int AS opening_count,
                    (after != 0)::int AS closing_count,
                    %(ratios)s
-              FROM (SELECT span.company_id, span.partner_id, span.currency_id,
-                           series.number, step.before, span.after, %(flows)s,
-                           CASE WHEN step.is_first THEN span.net ELSE 0.0 END AS net,
-                           %(opening)s AS opening, %(closing)s AS closing
-                      FROM span
-                CROSS JOIN LATERAL GENERATE_SERIES(
-                           span.number,
-                           CASE WHEN span.after = 0 THEN span.number
-                                ELSE span.until END) series (number)
-                CROSS JOIN LATERAL (
-                           SELECT series.number = span.number AS is_first,
-                                  CASE WHEN series.number = span.number
-                                       THEN span.before ELSE span.after
-                                   END AS before) step
-                 LEFT JOIN month_rate
-                        ON month_rate.company_id = span.company_id
-                       AND month_rate.currency_id = span.currency_id
-                       AND month_rate.number = series.number
+              FROM (SELECT company_id, partner_id, currency_id, number, before, after,
+                           %(flows)s, %(opening)s AS opening, %(closing)s AS closing
+                      FROM (SELECT span.*, series.number,
+                                   series.number = span.month AS is_first,
+                                   CASE WHEN series.number = span.month
+                                        THEN span.start ELSE span.after
+                                    END AS before,
+                                   rate.rates, series.number - rate.month + 1 AS place
+                              FROM span
+                         LEFT JOIN (%(rates)s) rate
+                                ON rate.company_id = span.company_id
+                               AND rate.currency_id = span.currency_id
+                        CROSS JOIN LATERAL GENERATE_SERIES(
+                                   span.month,
+                                   CASE WHEN span.after = 0 THEN span.month
+                                        ELSE span.until END) series (number)
+                           ) step
                    ) month
             """,
             changes=self._select_changes(),
             spans=self._select_spans(),
             rates=self._select_month_rates(),
+            date=self._get_month_date(SQL("number")),
             names=SQL(", ").join(map(SQL.identifier, MOVEMENTS)),
             ratios=SQL(", ").join(
                 SQL("%s AS %s", self._get_ratio(kinds), SQL.identifier(name))
@@ -166,40 +165,43 @@ class CrmBillingRevenueMonthReport(models.Model):
             ),
             flows=SQL(", ").join(
                 SQL(
-                    "CASE WHEN step.is_first THEN span.%(kind)s ELSE 0.0 END"
-                    " AS %(kind)s",
-                    kind=SQL.identifier(kind),
+                    "CASE WHEN is_first THEN %(name)s ELSE 0.0 END AS %(name)s",
+                    name=SQL.identifier(name),
                 )
-                for kind in MOVEMENTS
+                for name in (*MOVEMENTS, "total")
             ),
-            opening=self._convert(SQL("step.before"), SQL("month_rate.opening_rate")),
-            closing=self._convert(SQL("span.after"), SQL("month_rate.closing_rate")),
+            opening=self._convert(SQL("before"), SQL("rates[place]")),
+            closing=self._convert(SQL("after"), SQL("rates[place + 1]")),
         )
 
     def _select_month_rates(self):
-        """Return the rates before and at the end of each month, of foreign money."""
-        first = SQL("MAKE_DATE(number / 12, number %% 12 + 1, 1)")
+        """Return the rates of foreign money at the ends of months, as an array.
+
+        The first one is that of the day before ``month``. A join of rates by month
+        would compare each row with each of them.
+        """
+        day = SQL(
+            "LEAST(%s - 1, %s)",
+            self._get_month_date(SQL("number")),
+            self._get_as_of(),
+        )
         return SQL(
             """
-            SELECT pair.company_id, pair.currency_id, number,
-                   home.rounding AS home_step,
-                   %(opening)s AS opening_rate, %(closing)s AS closing_rate
-              FROM (SELECT company_id, currency_id, MIN(number) AS first
-                      FROM span GROUP BY company_id, currency_id) pair
-              JOIN res_company company ON company.id = pair.company_id
-              JOIN res_currency home ON home.id = company.currency_id
-              JOIN res_currency money ON money.id = pair.currency_id
-        CROSS JOIN GENERATE_SERIES(pair.first, %(last)s) number
-             WHERE home.id != money.id
+            SELECT used.company_id, used.currency_id, used.month,
+                   ARRAY_AGG(%(rate)s ORDER BY number) AS rates
+              FROM (SELECT company_id, currency_id, %(month)s AS month
+                      FROM crm_billing_agreement_line
+                     WHERE start_date IS NOT NULL
+                  GROUP BY company_id, currency_id) used
+              JOIN res_company company ON company.id = used.company_id
+               AND company.currency_id != used.currency_id
+        CROSS JOIN LATERAL GENERATE_SERIES(used.month, %(last)s + 1) number
+          GROUP BY used.company_id, used.currency_id, used.month
             """,
-            opening=self._get_rate(SQL("%s - 1", first)),
-            closing=self._get_rate(
-                SQL(
-                    "LEAST((%s + INTERVAL '1 month')::date - 1, %s)",
-                    first,
-                    self._get_as_of(),
-                )
+            rate=self._get_rate(
+                SQL("used.currency_id"), SQL("company.currency_id"), ROOT, day
             ),
+            month=self._count_months(SQL("MIN(start_date)")),
             last=self._get_month_number(self._get_as_of()),
         )
 

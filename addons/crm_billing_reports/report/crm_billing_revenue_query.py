@@ -13,6 +13,8 @@ from ..report_rules.movement import (
 # Digits at which sums are cut before they are rounded. Nearer to a tie than this is no
 # sum of fractions of prices, unless it is one; and no amount times a rate.
 DIGITS, RATE_DIGITS = 40, 12
+# The company that keeps the rates, of which ``company`` is a branch.
+ROOT = SQL("SPLIT_PART(company.parent_path, '/', 1)::int")
 
 
 class CrmBillingRevenueMixin(models.AbstractModel):
@@ -21,56 +23,88 @@ class CrmBillingRevenueMixin(models.AbstractModel):
     _inherit = "crm.billing.revenue.mixin"
 
     @api.model
-    def _select_changes(self, with_rates=False):
+    def _select_changes(self):
         """Return a row for each account, currency and day on which its value changes.
 
         ``before`` and ``value`` are in the currency, rounded once an account (7.2);
-        ``amount`` is the change in company currency at the rate of its day, ``kind``
-        that of the whole account, all its currencies together (7.3).
-
-        :param with_rates: also the days on which only rates change, and on each row
-            ``revaluation``, what rates did since the row before, and ``worth_after``,
-            of all currencies of the account at the end of the day
+        ``amount`` is the change in company currency at the rate of its day. ``kind``
+        and ``net`` are those of the whole account, all its currencies together (7.3).
         """
         return SQL(
             """
             WITH event AS (%(events)s),
             valued AS (%(valued)s),
-            stepped AS (
-                SELECT valued.*,
-                       LAG(value, 1, 0.0) OVER history AS before,
-                       %(worth_before)s AS worth_before
-                  FROM valued
-                WINDOW history AS (
-                       PARTITION BY company_id, partner_id, currency_id ORDER BY day)),
             changed AS (
                 SELECT stepped.*, %(amount)s AS amount,
                        (value != 0)::int - (before != 0)::int AS appeared
-                  FROM stepped
-                 WHERE value != before OR worth != worth_before)
+                  FROM (%(stepped)s) stepped
+                 WHERE value != before)
             SELECT counted.*, %(kind)s AS kind
               FROM (SELECT changed.*,
-                           value != before AS is_change,
-                           worth - worth_before - amount AS revaluation,
                            SUM(appeared) OVER until_day AS paying,
                            SUM(appeared) OVER that_day AS appearing,
-                           SUM(amount) OVER that_day AS net,
-                           SUM(worth - worth_before) OVER until_day AS worth_after,
-                           day = MIN(day) OVER account AS is_first
+                           COUNT(*) OVER until_day = COUNT(*) OVER that_day
+                               AS is_first,
+                           COUNT(*) OVER that_day AS day_count,
+                           MIN(event_id) OVER that_day AS day_event_id,
+                           SUM(amount) OVER that_day AS net
                       FROM changed
-                    WINDOW account AS (PARTITION BY company_id, partner_id),
-                           that_day AS (PARTITION BY company_id, partner_id, day),
+                    WINDOW that_day AS (PARTITION BY company_id, partner_id, day),
                            until_day AS (
                                PARTITION BY company_id, partner_id ORDER BY day)
                    ) counted
             """,
-            events=self._select_events(with_rates),
-            valued=self._select_valued(with_rates),
-            worth_before=SQL("LAG(worth, 1, 0.0) OVER history")
-            if with_rates
-            else SQL("worth"),
+            events=self._select_events(),
+            valued=self._select_valued(),
+            stepped=self._select_stepped(),
             amount=self._convert(SQL("value - before")),
             kind=self._get_kind(),
+        )
+
+    @api.model
+    def _select_revaluations(self):
+        """Return what rates did to each account and day, in company currency (7.4).
+
+        Where nothing but a rate changes it is the whole difference; where the value
+        changes as well, what its movement at the rate of the day leaves.
+        """
+        return SQL(
+            """
+            WITH event AS (%(events)s),
+            valued AS (%(valued)s)
+            SELECT company_id, partner_id, day,
+                   CASE WHEN MIN(currency_id) = MAX(currency_id) THEN MIN(currency_id)
+                        ELSE MIN(home_id) END AS currency_id,
+                   SUM(worth - worth_before - amount) AS amount
+              FROM (SELECT stepped.*, %(worth)s AS worth,
+                           %(worth_before)s AS worth_before, %(amount)s AS amount
+                      FROM (SELECT stepped.*, LAG(rate, 1, rate) OVER history
+                                       AS rate_before
+                              FROM (%(stepped)s) stepped
+                            WINDOW history AS (
+                                   PARTITION BY company_id, partner_id, currency_id
+                                       ORDER BY day)) stepped) step
+          GROUP BY company_id, partner_id, day
+            HAVING SUM(worth - worth_before - amount) != 0
+            """,
+            events=self._select_events(is_foreign=True),
+            valued=self._select_valued(),
+            stepped=self._select_stepped(),
+            worth=self._convert(SQL("value")),
+            worth_before=self._convert(SQL("before"), SQL("rate_before")),
+            amount=self._convert(SQL("value - before")),
+        )
+
+    @staticmethod
+    def _select_stepped():
+        """Return the values with those of the event day before."""
+        return SQL(
+            """
+            SELECT valued.*, LAG(value, 1, 0.0) OVER history AS before
+              FROM valued
+            WINDOW history AS (
+                   PARTITION BY company_id, partner_id, currency_id ORDER BY day)
+            """
         )
 
     @staticmethod
@@ -93,92 +127,111 @@ class CrmBillingRevenueMixin(models.AbstractModel):
 
     # === QUERY - EVENTS === #
 
-    def _select_events(self, with_rates):
+    def _select_events(self, is_foreign=False):
         """Return what begins and ends each day, an account and currency.
 
-        ``event_id`` is unique among the lines and their three events.
+        ``event_id`` is unique among the lines and their three events. OFFSET 0 keeps
+        PostgreSQL from computing the amount of a line once an event.
+
+        :param is_foreign: of other currencies than the company's only, with the days
+            on which their rates change
         """
-        lines = SQL(
-            """
-            SELECT version.company_id, version.partner_id, version.currency_id,
-                   event.day, event.delta, version.id * 4 + event.tag AS event_id,
-                   version.agreement_id
-              FROM (%(versions)s) version
-        CROSS JOIN LATERAL (VALUES
-                   (0, version.start, version.monthly),
-                   (1, version.stop, CASE WHEN version.change_day IS NULL
-                                          THEN -version.monthly
-                                          ELSE -version.full END),
-                   (2, version.change_day, version.full - version.monthly)
-                   ) event (tag, day, delta)
-             WHERE event.day <= %(as_of)s
-            """,
-            versions=self._select_versions(),
-            as_of=self._get_as_of(),
-        )
         return SQL(
             """
-            %(begin)s
+            WITH line_event AS (
+                SELECT version.company_id, version.partner_id, version.currency_id,
+                       event.day, event.delta, version.id * 4 + event.tag AS event_id,
+                       version.agreement_id, NULL::numeric AS rate
+                  FROM (%(versions)s OFFSET 0) version
+            CROSS JOIN LATERAL (VALUES
+                       (0, version.start, version.monthly),
+                       (1, version.stop, CASE WHEN version.change_day IS NULL
+                                              THEN -version.monthly
+                                              ELSE -version.full END),
+                       (2, version.change_day, version.full - version.monthly)
+                       ) event (tag, day, delta)
+                 WHERE event.day <= %(as_of)s)
             SELECT company_id, partner_id, currency_id, day, SUM(delta) AS delta,
-                   MIN(event_id) AS event_id, MIN(agreement_id) AS agreement_id
+                   MIN(event_id) AS event_id, MIN(agreement_id) AS agreement_id,
+                   MIN(rate) AS rate
               FROM (%(events)s) one
           GROUP BY company_id, partner_id, currency_id, day
             """,
-            begin=SQL("WITH line_event AS (%s)", lines) if with_rates else SQL(),
-            events=self._add_rate_days() if with_rates else lines,
+            versions=self._select_versions(is_foreign),
+            as_of=self._get_as_of(),
+            events=self._add_rate_days()
+            if is_foreign
+            else SQL("SELECT * FROM line_event"),
         )
 
     def _add_rate_days(self):
-        """Return the events of lines, and the days on which their currency moves."""
+        """Return the events of lines, and the days on which their rates change.
+
+        The rate of such a day is looked up once, not once an account.
+        """
         return SQL(
             """
             SELECT * FROM line_event
          UNION ALL
-            SELECT life.company_id, life.partner_id, life.currency_id, rate.name,
-                   0, NULL, NULL
+            SELECT life.company_id, life.partner_id, life.currency_id, step.day,
+                   0, NULL, NULL, step.rate
               FROM (SELECT company_id, partner_id, currency_id, MIN(day) AS day
                       FROM line_event
                   GROUP BY company_id, partner_id, currency_id) life
-              JOIN res_company company ON company.id = life.company_id
-              JOIN res_currency_rate rate
-                ON rate.currency_id IN (life.currency_id, company.currency_id)
-               AND (rate.company_id IS NULL OR rate.company_id = %(root)s)
-             WHERE life.currency_id != company.currency_id
-               AND rate.name > life.day
-               AND rate.name <= %(as_of)s
+              JOIN (SELECT pair.*, %(rate)s AS rate
+                      FROM (SELECT DISTINCT used.company_id, used.currency_id,
+                                   company.currency_id AS home_id, %(root)s AS root_id,
+                                   rate.name AS day
+                              FROM (SELECT DISTINCT company_id, currency_id
+                                      FROM line_event) used
+                              JOIN res_company company ON company.id = used.company_id
+                              JOIN res_currency_rate rate
+                                ON rate.currency_id
+                                   IN (used.currency_id, company.currency_id)
+                               AND (rate.company_id IS NULL
+                                    OR rate.company_id = %(root)s)
+                             WHERE rate.name <= %(as_of)s) pair) step
+                ON step.company_id = life.company_id
+               AND step.currency_id = life.currency_id AND step.day > life.day
             """,
-            root=self._get_root(),
+            root=ROOT,
+            rate=self._get_rate(
+                SQL("pair.currency_id"),
+                SQL("pair.home_id"),
+                SQL("pair.root_id"),
+                SQL("pair.day"),
+            ),
             as_of=self._get_as_of(),
         )
 
     # === QUERY - VALUES === #
 
-    def _select_valued(self, with_rates):
+    def _select_valued(self):
         """Return the value of each account and currency at the end of each event day.
 
-        Amounts that begin and end are the same number: what has ended leaves nothing.
+        What begins and ends is the same number: what has ended leaves nothing.
         """
         return SQL(
             """
-            SELECT running.*, %(worth)s AS worth
-              FROM (SELECT event.company_id, event.partner_id, event.currency_id,
-                           event.day, event.event_id, event.agreement_id,
-                           home.id AS home_id, home.rounding AS home_step,
-                           CASE WHEN home.id = money.id THEN NULL
-                                ELSE %(rate)s END AS rate,
-                           %(value)s AS value
-                      FROM event
-                      JOIN res_company company ON company.id = event.company_id
-                      JOIN res_currency home ON home.id = company.currency_id
-                      JOIN res_currency money ON money.id = event.currency_id
-                    WINDOW history AS (
-                           PARTITION BY event.company_id, event.partner_id,
-                                        event.currency_id
-                               ORDER BY event.day)
-                   ) running
+            SELECT event.company_id, event.partner_id, event.currency_id, event.day,
+                   event.event_id, event.agreement_id,
+                   home.id AS home_id, home.rounding AS home_step,
+                   %(root)s AS root_id,
+                   CASE WHEN home.id != money.id
+                        THEN COALESCE(event.rate, %(rate)s) END AS rate,
+                   %(value)s AS value
+              FROM event
+              JOIN res_company company ON company.id = event.company_id
+              JOIN res_currency home ON home.id = company.currency_id
+              JOIN res_currency money ON money.id = event.currency_id
+            WINDOW history AS (
+                   PARTITION BY event.company_id, event.partner_id, event.currency_id
+                       ORDER BY event.day)
             """,
-            worth=self._convert(SQL("value")) if with_rates else SQL("0.0"),
-            rate=self._get_rate(SQL("event.day")),
+            root=ROOT,
+            rate=self._get_rate(
+                SQL("money.id"), SQL("home.id"), ROOT, SQL("event.day")
+            ),
             value=self._round(
                 SQL("SUM(event.delta) OVER history"), SQL("money.rounding"), DIGITS
             ),
@@ -190,30 +243,33 @@ class CrmBillingRevenueMixin(models.AbstractModel):
     def _select_spans(self):
         """Return the months in which something moves, each until the next of them.
 
-        Months are counted since the year 0. It reads the changes as ``change``.
+        ``start`` and ``after`` are the values before and at the end of ``month``, in
+        the currency, ``total`` what moved in company currency. Months are counted since
+        the year 0. It reads the changes as ``change``.
         """
         return SQL(
             """
-            SELECT summed.*, after - delta AS before,
-                   COALESCE(next - 1, %(last)s) AS until
+            SELECT summed.*, after - delta AS start,
+                   COALESCE(next_month - 1, %(last)s) AS until
               FROM (SELECT moved.*,
                            SUM(delta) OVER history AS after,
-                           LEAD(number) OVER history AS next
+                           LEAD(month) OVER history AS next_month
                       FROM (SELECT company_id, partner_id, currency_id,
-                                   %(number)s AS number,
+                                   %(month)s AS month, MIN(day) AS day,
+                                   MIN(home_id) AS home_id,
+                                   MIN(home_step) AS home_step,
+                                   MIN(root_id) AS root_id,
                                    SUM(value - before) AS delta,
-                                   SUM(amount) AS net, %(sums)s
+                                   SUM(amount) AS total, %(sums)s
                               FROM change
                           GROUP BY company_id, partner_id, currency_id, 4) moved
                     WINDOW history AS (
                            PARTITION BY company_id, partner_id, currency_id
-                               ORDER BY number)
+                               ORDER BY month)
                    ) summed
             """,
             last=self._get_month_number(self._get_as_of()),
-            number=SQL(
-                "EXTRACT(YEAR FROM day)::int * 12 + EXTRACT(MONTH FROM day)::int - 1"
-            ),
+            month=self._count_months(SQL("day")),
             sums=SQL(", ").join(
                 SQL(
                     "COALESCE(SUM(amount) FILTER (WHERE kind = %s), 0.0) AS %s",
@@ -227,6 +283,20 @@ class CrmBillingRevenueMixin(models.AbstractModel):
     @staticmethod
     def _get_month_number(day):
         return day.year * 12 + day.month - 1
+
+    @staticmethod
+    def _count_months(day):
+        """Return the same number of a day in SQL."""
+        return SQL(
+            "(EXTRACT(YEAR FROM %(day)s)::int * 12"
+            " + EXTRACT(MONTH FROM %(day)s)::int - 1)",
+            day=day,
+        )
+
+    @staticmethod
+    def _get_month_date(number):
+        """Return the first day of a month that is counted since the year 0."""
+        return SQL("MAKE_DATE(%(n)s / 12, %(n)s %% 12 + 1, 1)", n=number)
 
     # === QUERY - MONEY === #
 
@@ -251,41 +321,43 @@ class CrmBillingRevenueMixin(models.AbstractModel):
             converted=self._round(converted, SQL("home_step"), RATE_DIGITS),
         )
 
-    def _get_rate(self, day):
-        """Return company currency for one unit on a day, as core converts.
+    def _get_rate(self, money, home, root, day):
+        """Return ``home`` for one unit of ``money`` on a day, as core converts.
 
-        Joined before: ``home`` and ``money``, the currencies, and ``company``.
+        :param root: the company that keeps the rates
         """
         return SQL(
             "%s / %s",
-            self._get_core_rate(SQL("home.id"), day),
-            self._get_core_rate(SQL("money.id"), day),
-        )
-
-    def _get_core_rate(self, currency, day):
-        """Return the last rate until the day, else the first one, else 1."""
-        rates = SQL(
-            """
-            SELECT rate.rate FROM res_currency_rate rate
-             WHERE rate.currency_id = %s
-               AND (rate.company_id IS NULL OR rate.company_id = %s)
-            """,
-            currency,
-            self._get_root(),
-        )
-        return SQL(
-            """
-            COALESCE(
-                (%(rates)s AND rate.name <= %(day)s
-                 ORDER BY rate.company_id, rate.name DESC LIMIT 1),
-                (%(rates)s ORDER BY rate.company_id, rate.name LIMIT 1),
-                1.0)
-            """,
-            rates=rates,
-            day=day,
+            self._get_core_rate(home, root, day),
+            self._get_core_rate(money, root, day),
         )
 
     @staticmethod
-    def _get_root():
-        """Return the company that keeps the rates, of which ``company`` is a branch."""
-        return SQL("SPLIT_PART(company.parent_path, '/', 1)::int")
+    def _get_core_rate(currency, root, day):
+        """Return the last rate until the day, else the first one after it, else 1.
+
+        Rates of the company come before those of all companies. Each case is looked up
+        by itself, so that an index finds it.
+        """
+        cases = [
+            SQL(
+                """
+                (SELECT rate.rate FROM res_currency_rate rate
+                  WHERE rate.currency_id = %s AND %s AND %s
+               ORDER BY rate.name %s LIMIT 1)
+                """,
+                currency,
+                owner,
+                time,
+                order,
+            )
+            for time, order in (
+                (SQL("rate.name <= %s", day), SQL("DESC")),
+                (SQL("rate.name > %s", day), SQL("ASC")),
+            )
+            for owner in (
+                SQL("rate.company_id = %s", root),
+                SQL("rate.company_id IS NULL"),
+            )
+        ]
+        return SQL("COALESCE(%s, 1.0)", SQL(", ").join(cases))

@@ -46,12 +46,12 @@ class CrmBillingRevenueReport(models.Model):
         help="In the currency of the agreements; in that of the company if several "
         "currencies moved at once.",
     )
-    mrr = fields.Monetary(
-        string="MRR Then",
-        currency_field="company_currency_id",
+    mrr_currency = fields.Monetary(
+        string="MRR in Currency",
         readonly=True,
         aggregator=None,
-        help="Of the account at the end of the day, at its rate.",
+        help="Of the account in this currency at the end of the day; empty if several "
+        "currencies moved at once.",
     )
     agreement_id = fields.Many2one(
         "crm.billing.agreement",
@@ -77,57 +77,33 @@ class CrmBillingRevenueReport(models.Model):
 
     @property
     def _table_query(self):
+        """A change between currencies that nets to nothing is none.
+
+        No event is before the first one of its day: compared so, PostgreSQL expects
+        many rows and joins them as such.
+        """
         rows = SQL(
             """
-            WITH change AS (%(changes)s)
-            %(movements)s
+            SELECT event_id AS id, company_id, partner_id, day AS date, kind,
+                   net AS amount, net * 12 AS arr,
+                   CASE WHEN day_count = 1 THEN value - before ELSE net
+                    END AS amount_currency,
+                   CASE WHEN day_count = 1 THEN value END AS mrr_currency,
+                   CASE WHEN day_count = 1 THEN currency_id ELSE home_id
+                    END AS currency_id,
+                   agreement_id
+              FROM (%(changes)s) change
+             WHERE event_id <= day_event_id AND (net != 0 OR kind NOT IN %(inner)s)
          UNION ALL
-            %(revaluations)s
+            SELECT (ROW_NUMBER() OVER (
+                        ORDER BY company_id, partner_id, day) * 4 + 3)::int,
+                   company_id, partner_id, day, %(currency)s, amount, amount * 12,
+                   0.0, NULL, currency_id, NULL
+              FROM (%(revaluations)s) revaluation
             """,
-            changes=self._select_changes(with_rates=True),
-            movements=self._select_movements(),
+            changes=self._select_changes(),
+            inner=(EXPANSION, CONTRACTION),
+            currency=CURRENCY,
             revaluations=self._select_revaluations(),
         )
         return self._join_owners(rows)
-
-    def _select_movements(self):
-        """Return the net change of each account and day.
-
-        A change between currencies that nets to nothing is none.
-        """
-        return SQL(
-            """
-            SELECT MIN(event_id)::int AS id, company_id, partner_id, day AS date, kind,
-                   SUM(amount) AS amount, SUM(amount) * 12 AS arr,
-                   CASE WHEN MIN(currency_id) = MAX(currency_id)
-                        THEN SUM(value - before) ELSE SUM(amount)
-                    END AS amount_currency,
-                   CASE WHEN MIN(currency_id) = MAX(currency_id)
-                        THEN MIN(currency_id) ELSE MIN(home_id)
-                    END AS currency_id,
-                   MIN(worth_after) AS mrr, MIN(agreement_id) AS agreement_id
-              FROM change
-             WHERE is_change
-          GROUP BY company_id, partner_id, day, kind
-            HAVING SUM(amount) != 0 OR kind NOT IN %(inner)s
-            """,
-            inner=(EXPANSION, CONTRACTION),
-        )
-
-    def _select_revaluations(self):
-        """Return what rates did to each account and day, with ids of their own."""
-        return SQL(
-            """
-            SELECT (ROW_NUMBER() OVER (
-                        ORDER BY company_id, partner_id, day) * 4 + 3)::int,
-                   company_id, partner_id, day, %(kind)s,
-                   SUM(revaluation), SUM(revaluation) * 12, 0.0,
-                   CASE WHEN MIN(currency_id) = MAX(currency_id)
-                        THEN MIN(currency_id) ELSE MIN(home_id) END,
-                   MIN(worth_after), NULL
-              FROM change
-          GROUP BY company_id, partner_id, day
-            HAVING SUM(revaluation) != 0
-            """,
-            kind=CURRENCY,
-        )
