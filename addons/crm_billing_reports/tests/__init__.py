@@ -19,6 +19,7 @@ from . import test_books_import
 from . import test_report_history
 from . import test_report_print
 from . import test_report_tours
+from . import test_reports_tours
 from . import test_match_board
 from . import test_dashboard
 from . import test_receivables
