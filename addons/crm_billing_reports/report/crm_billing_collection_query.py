@@ -84,6 +84,7 @@ class CrmBillingCollectionReport(models.Model):
                    account.service_tier_id,
                    paid.amount,
                    paid.matched - paid.amount AS amount_written_off,
+                   CASE WHEN paid.date_due IS NOT NULL THEN paid.amount END AS weight,
                    %(epoch)s + ROUND(%(service)s)::int AS date_service,
                    %(epoch)s + %(posted)s AS date_posted,
                    %(epoch)s + %(sent)s AS date_sent,
@@ -122,15 +123,12 @@ class CrmBillingCollectionReport(models.Model):
 
     def _get_ratio(self, name):
         """Override: the mean of a column of days, weighted by amount (8.6)."""
-        column = SQL.identifier(self._table, name)
-        amount = SQL.identifier(self._table, "amount")
-        weight = SQL("SUM(%s) FILTER (WHERE %s IS NOT NULL)", amount, column)
         return SQL(
-            "CASE WHEN %(weight)s > 0 THEN SUM(%(amount)s * %(column)s) / %(weight)s"
+            "CASE WHEN %(weight)s > 0 THEN SUM(%(weights)s * %(column)s) / %(weight)s"
             " END",
-            weight=weight,
-            amount=amount,
-            column=column,
+            weight=self._sum("weight"),
+            weights=SQL.identifier(self._table, "weight"),
+            column=SQL.identifier(self._table, name),
         )
 
     # === QUERY - DAYS === #
@@ -179,7 +177,6 @@ class CrmBillingCollectionReport(models.Model):
         Items of this kind stand on invoices and credit notes only. An entry whose money
         is all that it was matched with has no write-off; only the others are looked at.
         """
-        status = self.env["crm.billing.status.report"]
         return SQL(
             """
             SELECT match.id,
@@ -189,8 +186,7 @@ class CrmBillingCollectionReport(models.Model):
                           OR (bank_line.amount = -credit.balance
                               AND bank_line.currency_id = credit.company_currency_id)
                         THEN match.amount
-                        ELSE match.amount * COALESCE((
-                             SELECT entry.share FROM (%(shares)s) entry), 1)
+                        ELSE match.amount * COALESCE((%(share)s), 1)
                         END AS amount,
                    debit.id AS line_id,
                    debit.move_id,
@@ -219,8 +215,25 @@ class CrmBillingCollectionReport(models.Model):
                AND credit.journal_id = ANY(ARRAY(
                    SELECT id FROM account_journal WHERE type IN %(banks)s))
             """,
-            shares=status._select_shares(SQL("one.move_id = credit.move_id")),
+            share=self._select_share(),
             banks=BANKS,
+        )
+
+    def _select_share(self):
+        """Return how much of a matched entry is money, 0 to 1, as the invoice status
+        does: a write-off is matched with the payment, but nobody paid it."""
+        return SQL(
+            """
+            SELECT LEAST(1, ABS(SUM(one.balance) FILTER (WHERE
+                          term.account_type IN ('asset_cash', 'liability_credit_card')
+                          OR one.account_id = payment.outstanding_account_id))
+                      / NULLIF(ABS(SUM(one.balance) FILTER (WHERE
+                          term.account_type
+                              IN ('asset_receivable', 'liability_payable'))), 0))
+              FROM account_move_line one
+              JOIN account_account term ON term.id = one.account_id
+             WHERE one.move_id = credit.move_id
+            """
         )
 
     # === QUERY - THE WAY TO MONEY === #

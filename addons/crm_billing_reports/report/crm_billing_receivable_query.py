@@ -5,8 +5,13 @@ from odoo.tools import SQL
 
 # A row is the account's number and its month: ids stay below 2^31.
 MONTHS, FIRST_YEAR = 2000, 1990
+HISTORY_KEY = "billing_with_history"  # of the context: whether the count-back is read
 RECEIVABLE = SQL(
     "SELECT id FROM account_account WHERE account_type = %s", "asset_receivable"
+)
+NO_HISTORY = SQL(
+    "SELECT NULL::int[] AS key, NULL::int AS first_month, NULL::numeric[] AS sales"
+    " WHERE FALSE"
 )
 
 
@@ -25,7 +30,7 @@ class CrmBillingReceivableReport(models.Model):
     its date on and no more from the day after its due date on, and what is matched with
     it is taken off for the days between. Only the few matchings whose two sides do not
     cancel out are added up at all. Sales of all months are read for the count-back
-    alone, in a join that costs nothing where it is not asked for.
+    alone, and left out where nobody asks for it.
     """
 
     _inherit = "crm.billing.receivable.report"
@@ -58,18 +63,25 @@ class CrmBillingReceivableReport(models.Model):
 
     @property
     def _table_query(self):
-        slices = self._get_slices()
-        last_month = get_month(SQL("owed.last"))
-        known = SQL("history.sales[1:%s - history.first_month + 1]", last_month)
+        """Return the rows; ratios stand outside, so that a page computes its own."""
+        names = ("opening", "sales", "closing", "not_due", "days", "months")
         ratios = self._get_ratios(
-            **{
-                name: SQL.identifier("owed", name)
-                for name in ("opening", "sales", "closing", "not_due", "months")
-            },
-            days=SQL("owed.days"),
-            last=SQL("owed.last"),
-            histories=SQL("ARRAY[NULLIF(%s, '{}')]", known),
+            **{name: SQL.identifier("figure", name) for name in names},
+            last=SQL("figure.date"),
+            histories=SQL("ARRAY[figure.history]"),
         )
+        return SQL(
+            "SELECT figure.*, %s FROM (%s) figure",
+            SQL(", ").join(
+                SQL("%s AS %s", ratio, SQL.identifier(name))
+                for name, ratio in ratios.items()
+            ),
+            self._select_figures(self._get_slices()),
+        )
+
+    def _select_figures(self, slices):
+        """Return the rows without their ratios, with what these are made of."""
+        last_month = get_month(SQL("owed.last"))
         return SQL(
             """
             WITH booked AS (%(booked)s)
@@ -90,42 +102,42 @@ class CrmBillingReceivableReport(models.Model):
                    owed.closing,
                    owed.not_due,
                    %(last_month)s - %(begun_month)s + 1 AS row_count,
-                   NULLIF(%(known)s, '{}') AS history,
-                   %(ratios)s
+                   NULLIF(history.sales[1:%(last_month)s - history.first_month + 1],
+                          '{}') AS history
               FROM (%(owed)s) owed
-              JOIN res_company company ON company.id = owed.company_id
+         LEFT JOIN res_company company ON company.id = owed.company_id
          LEFT JOIN res_partner account ON account.id = owed.partner_id
          LEFT JOIN res_users seller ON seller.id = account.user_id
          LEFT JOIN (%(history)s) history
-                ON history.company_id = owed.company_id
-               AND history.partner_id = owed.partner_id
-               AND history.currency_id = owed.currency_id
+                ON history.key = ARRAY[
+                   owed.company_id, owed.partner_id, owed.currency_id]
             """,
             booked=self._select_booked(slices),
             months=MONTHS,
             first_month=FIRST_YEAR * 12,
             last_month=last_month,
             begun_month=get_month(SQL("GREATEST(owed.first, owed.begun)")),
-            known=known,
-            ratios=SQL(", ").join(
-                SQL("%s AS %s", ratio, SQL.identifier(name))
-                for name, ratio in ratios.items()
-            ),
             owed=self._select_owed(slices),
-            history=self._select_history(slices[-1].last),
+            history=self._select_history(slices[-1].last)
+            if self.env.context.get(HISTORY_KEY, True)
+            else NO_HISTORY,
         )
 
     # === QUERY - WHAT IS OWED === #
 
     def _select_owed(self, slices):
-        """Return a row of each account and slice, from its first item on."""
+        """Return a row of each account and slice, from its first item on.
+
+        Each account has a step for each slice and one for the time before; joins that
+        come later keep all rows, so that the planner does not take them for a few.
+        """
         return SQL(
             """
-            SELECT ran.*, ran.closing - ran.change AS opening, slice.first, slice.last,
-                   slice.days,
-                   CASE WHEN slice.whole > 0 THEN slice.whole
-                        ELSE slice.days * 12 / 365.0 END AS months
-              FROM (SELECT account.*, step.n,
+            SELECT ran.*, ran.closing - ran.change AS opening,
+                   CASE WHEN ran.whole > 0 THEN ran.whole
+                        ELSE ran.days * 12 / 365.0 END AS months
+              FROM (SELECT account.*, step.n, step.first, step.last, step.days,
+                           step.whole,
                            COALESCE(booked.closing, 0) AS change,
                            COALESCE(booked.sales, 0) AS sales,
                            SUM(booked.closing) OVER up_to AS closing,
@@ -135,22 +147,21 @@ class CrmBillingReceivableReport(models.Model):
                                    ROW_NUMBER() OVER (ORDER BY MIN(line_id)) AS number
                               FROM booked
                           GROUP BY company_id, partner_id, currency_id) account
-                CROSS JOIN GENERATE_SERIES(0, %(count)s) step (n)
+                CROSS JOIN UNNEST(%(n)s, %(first)s, %(last)s, %(days)s, %(whole)s)
+                           step (n, first, last, days, whole)
                  LEFT JOIN booked
                         ON booked.company_id = account.company_id
                        AND booked.partner_id = account.partner_id
                        AND booked.currency_id = account.currency_id
                        AND booked.n = step.n
                     WINDOW up_to AS (PARTITION BY account.number ORDER BY step.n)) ran
-              JOIN UNNEST(%(first)s, %(last)s, %(days)s, %(whole)s) WITH ORDINALITY
-                   slice (first, last, days, whole, n) ON slice.n = ran.n
-             WHERE ran.closing IS NOT NULL
+             WHERE ran.closing IS NOT NULL AND ran.first IS NOT NULL
             """,
-            count=len(slices),
-            first=[one.first for one in slices],
-            last=[one.last for one in slices],
-            days=[one.days for one in slices],
-            whole=[one.whole_months or 0 for one in slices],
+            n=list(range(len(slices) + 1)),
+            first=[None, *(one.first for one in slices)],
+            last=[None, *(one.last for one in slices)],
+            days=[None, *(one.days for one in slices)],
+            whole=[None, *(one.whole_months or 0 for one in slices)],
         )
 
     def _select_booked(self, slices):
@@ -192,6 +203,8 @@ class CrmBillingReceivableReport(models.Model):
                    CASE WHEN line.display_type = 'payment_term'
                         THEN line.balance ELSE 0 END AS sales
               FROM account_move_line line
+         LEFT JOIN crm_billing_retention_release release
+                ON release.id = line.billing_release_id
              WHERE %(population)s
             """,
             booked=booked,
@@ -207,6 +220,8 @@ class CrmBillingReceivableReport(models.Model):
             SELECT line.company_id, line.partner_id, line.currency_id,
                    line.id, line.date, %(late)s, 0, -line.balance, 0
               FROM account_move_line line
+         LEFT JOIN crm_billing_retention_release release
+                ON release.id = line.billing_release_id
              WHERE %(population)s AND line.balance > 0
                AND %(late)s > %(booked)s AND %(late)s <= %(count)s
             """,
@@ -227,6 +242,8 @@ class CrmBillingReceivableReport(models.Model):
               FROM account_partial_reconcile part
               JOIN account_move_line debit ON debit.id = part.debit_move_id
               JOIN account_move_line credit ON credit.id = part.credit_move_id
+         LEFT JOIN crm_billing_retention_release release
+                ON release.id = debit.billing_release_id
         CROSS JOIN LATERAL (
                    VALUES (debit.account_id, debit.parent_state, debit.company_id,
                            debit.partner_id, debit.currency_id, debit.id, debit.date,
@@ -274,19 +291,15 @@ class CrmBillingReceivableReport(models.Model):
         """Return in SQL in which slice ``day`` is, and from which on ``line`` is due.
 
         0 is before the first one; what comes after the last one has a number of its
-        own. What is retained is not due before its release.
+        own. What is retained is not due before its ``release``.
         """
         bounds = [one.first for one in slices]
         bounds.append(slices[-1].last + timedelta(days=1))
         late = SQL(
             """
             CASE WHEN %(line)s.billing_is_retention THEN 'infinity'::date
-                 WHEN %(line)s.billing_release_id IS NULL
-                 THEN GREATEST(%(day)s, COALESCE(
-                     %(line)s.date_maturity, %(line)s.date) + 1)
-                 ELSE GREATEST(%(day)s, %(line)s.date_maturity + 1, (
-                     SELECT released.date FROM crm_billing_retention_release released
-                      WHERE released.id = %(line)s.billing_release_id)) END
+                 ELSE GREATEST(%(day)s, COALESCE(
+                     %(line)s.date_maturity, %(line)s.date) + 1, release.date) END
             """,
             line=line,
             day=day,

@@ -1,13 +1,58 @@
-from odoo import models
+from odoo import api, models
 from odoo.tools import SQL
 
-from .crm_billing_receivable_query import RECEIVABLE, get_month
+from .crm_billing_receivable_query import HISTORY_KEY, RECEIVABLE, get_month
 
 
 class CrmBillingReceivableReport(models.Model):
     """The ratios, of a row and of a group alike, and the sales they look back on."""
 
     _inherit = "crm.billing.receivable.report"
+
+    # === CRUD METHODS === #
+
+    @api.model
+    @api.private
+    @api.readonly
+    def search_fetch(self, domain, field_names=None, *args, **kwargs):
+        """Override of `base` to read past sales only where they are asked for."""
+        asked = self._fields if field_names is None else field_names
+        model = self._with_history(domain, asked, args, kwargs)
+        found = super(CrmBillingReceivableReport, model).search_fetch(
+            domain, field_names, *args, **kwargs
+        )
+        return found.with_context(**{HISTORY_KEY: True})
+
+    @api.model
+    @api.readonly
+    def search_count(self, domain, *args, **kwargs):
+        """Override of `base` to read past sales only where they are asked for."""
+        model = self._with_history(domain)
+        return super(CrmBillingReceivableReport, model).search_count(
+            domain, *args, **kwargs
+        )
+
+    @api.model
+    def _read_group(self, domain, *args, **kwargs):
+        """Override of `base` to read past sales only where they are asked for."""
+        model = self._with_history(domain, args, kwargs)
+        return super(CrmBillingReceivableReport, model)._read_group(
+            domain, *args, **kwargs
+        )
+
+    @api.model
+    def _read_grouping_sets(self, domain, *args, **kwargs):
+        """Override of `base` to read past sales only where they are asked for."""
+        model = self._with_history(domain, args, kwargs)
+        return super(CrmBillingReceivableReport, model)._read_grouping_sets(
+            domain, *args, **kwargs
+        )
+
+    def _with_history(self, *question):
+        """Return the model that reads past sales if the question names a count-back."""
+        return self.with_context(**{HISTORY_KEY: "countback" in repr(question)})
+
+    # === BUSINESS METHODS - RATIOS === #
 
     def _read_group_select(self, aggregate_spec, query):
         """Override of `base`: a group counts its months, however it was cut."""
@@ -129,11 +174,14 @@ class CrmBillingReceivableReport(models.Model):
             histories=histories,
         )
 
+    # === QUERY === #
+
     def _select_history(self, last):
         """Return the sales of each account, month by month up to ``last``.
 
         All arrays begin with the first month of the ledger; an account's months before
-        its own first invoice are empty.
+        its own first invoice are empty. It is joined by one key: by several of them
+        the planner may take the one that all accounts share.
         """
         return SQL(
             """
@@ -147,21 +195,17 @@ class CrmBillingReceivableReport(models.Model):
                    AND line.account_id = ANY(ARRAY(%(receivable)s))
                    AND line.display_type = 'payment_term'
               GROUP BY 1, 2, 3, 4)
-            SELECT buyer.company_id, buyer.partner_id, buyer.currency_id,
-                   MIN(month.month) AS first_month,
-                   ARRAY_AGG(CASE WHEN month.month >= buyer.first_month
-                                  THEN COALESCE(sold.sales, 0) END
-                             ORDER BY month.month) AS sales
-              FROM (SELECT company_id, partner_id, currency_id,
-                           MIN(month) AS first_month
-                      FROM sold GROUP BY 1, 2, 3) buyer
-        CROSS JOIN GENERATE_SERIES((SELECT MIN(month) FROM sold), %(last_month)s)
-                   month (month)
-         LEFT JOIN sold ON sold.company_id = buyer.company_id
-               AND sold.partner_id = buyer.partner_id
-               AND sold.currency_id = buyer.currency_id
-               AND sold.month = month.month
-          GROUP BY buyer.company_id, buyer.partner_id, buyer.currency_id
+            SELECT ARRAY[sold.company_id, sold.partner_id, sold.currency_id] AS key,
+                   (SELECT MIN(month) FROM sold) AS first_month,
+                   ARRAY(SELECT CASE WHEN step.month >= MIN(sold.month)
+                                     THEN COALESCE((ARRAY_AGG(sold.sales))[
+                                         ARRAY_POSITION(ARRAY_AGG(sold.month),
+                                                        step.month)], 0) END
+                           FROM GENERATE_SERIES((SELECT MIN(month) FROM sold),
+                                                %(last_month)s) step (month)
+                       ORDER BY step.month) AS sales
+              FROM sold
+          GROUP BY sold.company_id, sold.partner_id, sold.currency_id
             """,
             month=get_month(SQL("line.date")),
             last=last,

@@ -210,10 +210,9 @@ class CrmBillingReceivableReport(models.Model):
     @api.model
     def _get_period(self):
         """Return the first and the last day of the report, local dates."""
-        context = self.env.context
-        last = fields.Date.to_date(context.get("billing_as_of"))
+        last = self._get_parameter("billing_as_of")
         last = last or fields.Date.context_today(self)
-        first = fields.Date.to_date(context.get("billing_date_from"))
+        first = self._get_parameter("billing_date_from")
         if not first:
             months = date_utils.get_timedelta(DEFAULT_MONTHS - 1, "month")
             first = last.replace(day=1) - months
@@ -223,7 +222,9 @@ class CrmBillingReceivableReport(models.Model):
     def _get_slices(self, unit=None):
         """Return the slices of the period, as the report is read."""
         unit = unit or self.env.context.get(UNIT_KEY, "month")
-        return cut(*self._get_period(), None if unit == WHOLE else unit)
+        if unit == WHOLE:
+            return cut(*self._get_period(), None)
+        return cut(*self._get_period(), self._get_unit([f"date:{unit}"]))
 
     @api.model
     def _with_unit(self, groupby):
