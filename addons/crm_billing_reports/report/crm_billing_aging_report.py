@@ -219,5 +219,5 @@ class CrmBillingAgingReport(models.Model):
     @api.model
     def _get_as_of(self):
         """Return the day of the report, a local date."""
-        day = self.env.context.get("billing_as_of")
-        return fields.Date.to_date(day) or fields.Date.context_today(self)
+        day = self._get_parameter("billing_as_of")
+        return day or fields.Date.context_today(self)

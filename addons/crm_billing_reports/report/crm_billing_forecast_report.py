@@ -179,8 +179,8 @@ class CrmBillingForecastReport(models.Model):
     @api.model
     def _get_as_of(self):
         """Return the day asked for in the domain or the context, else today."""
-        day = self.env.context.get("billing_as_of")
-        return fields.Date.to_date(day) or fields.Date.context_today(self)
+        day = self._get_parameter("billing_as_of")
+        return day or fields.Date.context_today(self)
 
     @api.model
     def _select_chosen(self, as_of):

@@ -80,8 +80,11 @@ class CrmBillingReportMixin(models.AbstractModel):
     def _get_report_dates(self, domain):
         if not self._parameter_fields:
             return False
-        context = self._with_parameters(domain)[0].env.context
-        as_of, first, last = (context.get(key) or False for key in PARAMETER_KEYS)
+        model = self._with_parameters(domain)[0]
+        as_of, first, last = (
+            fields.Date.to_string(model._get_parameter(key) or False)
+            for key in PARAMETER_KEYS
+        )
         today = fields.Date.to_string(fields.Date.context_today(self))
         return {
             "names": self._parameter_fields,

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import date, timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -8,6 +8,8 @@ from odoo.tools import unique
 from .crm_billing_report_mixin import PARAMETER_KEYS
 
 ONE_DAY = timedelta(days=1)
+# Ledgers have no others: a slip of the pen makes no report of two thousand years.
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 # What a comparison with a day says about the first and the last day of a report.
 BOUNDS = {
     "in": lambda day: (day, day),
@@ -116,16 +118,49 @@ class CrmBillingReportMixin(models.AbstractModel):
         """
         try:
             leaf = leaf.optimize_full(self)
-        except ValueError as error:
-            raise UserError(
-                self.env._("%(value)s is no date: write 2026-12-31.", value=leaf.value)
-            ) from error
+        except (TypeError, ValueError) as error:
+            raise self._make_date_error(leaf.value) from error
         if leaf.is_true() or leaf.is_false() or leaf.operator not in BOUNDS:
             return None
         days = leaf.value if leaf.operator == "in" else [leaf.value]
         if len(days) > 1:
             self._raise_one_at_a_time()
-        return BOUNDS[leaf.operator](day) if (day := next(iter(days))) else None
+        day = next(iter(days))
+        return BOUNDS[leaf.operator](self._check_day(day)) if day else None
+
+    @api.model
+    def _get_parameter(self, key):
+        """Return the day that the context asks for, None if it asks for none.
+
+        :param key: one of ``PARAMETER_KEYS``
+        :raise UserError: what it says is no day of a ledger
+        """
+        value = self.env.context.get(key)
+        if not value:
+            return None
+        try:
+            return self._check_day(fields.Date.to_date(value))
+        except (TypeError, ValueError) as error:
+            raise self._make_date_error(value) from error
+
+    @api.model
+    def _check_day(self, day):
+        """Return ``day``.
+
+        :raise UserError: it is no day of a ledger
+        """
+        if not FIRST_DAY <= day <= LAST_DAY:
+            raise self._make_date_error(day)
+        return day
+
+    @api.model
+    def _make_date_error(self, value):
+        return UserError(
+            self.env._(
+                "%(value)s is no date: write one like 2026-12-31, from 1900 to 2199.",
+                value=value,
+            )
+        )
 
     @api.model
     def _check_applies_to_all(self, leaf, domain):
