@@ -42,8 +42,10 @@ class CrmBillingForecastReport(models.Model):
     def _get_forecasts(self):
         """Return the forecasts that are shown, of the companies of the user."""
         ids = self.env.execute_query(self._select_chosen(self._get_as_of()))
-        found = self.env["crm.billing.forecast"].browse(row[0] for row in ids)
-        return found.filtered(lambda one: one.company_id in self.env.companies)
+        return self.env["crm.billing.forecast"].search(
+            Domain("id", "in", [row[0] for row in ids])
+            & Domain("company_id", "in", self.env.companies.ids)
+        )
 
     def _get_totals(self, domain):
         """Return ``{forecast: (open, invoiced, collected)}`` of the report."""
