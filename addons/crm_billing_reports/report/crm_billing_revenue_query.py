@@ -7,12 +7,13 @@ from ..report_rules.movement import (
     EXPANSION,
     MOVEMENTS,
     NEW,
+    RATE_DIGITS,
     REACTIVATION,
 )
 
-# Digits at which sums are cut before they are rounded. Nearer to a tie than this is no
-# sum of fractions of prices, unless it is one; and no amount times a rate.
-DIGITS, RATE_DIGITS = 40, 12
+# Digits at which sums are cut before they are rounded: nearer to a tie than this is no
+# sum of fractions of prices, unless it is one. A quotient of rates has fewer of them.
+DIGITS, QUOTIENT_DIGITS = 40, 30
 # The company that keeps the rates, of which ``company`` is a branch.
 ROOT = SQL("SPLIT_PART(company.parent_path, '/', 1)::int")
 
@@ -327,8 +328,9 @@ class CrmBillingRevenueMixin(models.AbstractModel):
         :param root: the company that keeps the rates
         """
         return SQL(
-            "%s / %s",
+            "ROUND(%s, %s) / %s",
             self._get_core_rate(home, root, day),
+            QUOTIENT_DIGITS,
             self._get_core_rate(money, root, day),
         )
 

@@ -22,6 +22,9 @@ KINDS = (*MOVEMENTS, CURRENCY)
 # What happens to those who pay already: new customers retain nobody.
 NET, GROSS = (EXPANSION, CONTRACTION, CHURN), (CONTRACTION, CHURN)
 
+# Rates are stored with so many digits that a tie is known by; not by more.
+RATE_DIGITS = 8
+
 Values = Mapping[Hashable, Decimal]  # {currency: monthly amount of one account}
 Rate = Callable[[Hashable, date], Fraction]  # company currency for one unit, on a day
 
@@ -41,9 +44,14 @@ class Movement:
 
 def convert(amount: Decimal, rate: Fraction, step: Decimal) -> Decimal:
     """Return an amount in company currency, rounded half away from zero."""
-    exact = Fraction(amount) * rate / Fraction(step)
-    whole = (abs(exact.numerator) * 2 + exact.denominator) // (exact.denominator * 2)
-    return (whole if exact >= 0 else -whole) * step
+    known = _round_half_away(Fraction(amount) * rate, Decimal(1).scaleb(-RATE_DIGITS))
+    return _round_half_away(Fraction(known), step)
+
+
+def _round_half_away(number: Fraction, step: Decimal) -> Decimal:
+    steps = number / Fraction(step)
+    whole = (abs(steps.numerator) * 2 + steps.denominator) // (steps.denominator * 2)
+    return (whole if steps >= 0 else -whole) * step
 
 
 def replay(
