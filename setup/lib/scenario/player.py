@@ -15,6 +15,7 @@ from . import (
     dunning,
     ingest,
     milestones,
+    mrr_movements,
     rate,
     retention,
     retries,
@@ -34,6 +35,7 @@ OPERATIONS = {
     "dunning": dunning.play,
     "retries": retries.play,
     "aging": aging.play,
+    "mrr_movements": mrr_movements.play,
 }
 _logger = logging.getLogger(__name__)
 

@@ -115,6 +115,28 @@ AGING = {
         }
     ],
 }
+MRR_MOVEMENTS = {
+    "agreements": [
+        {
+            "id": None,
+            "versions": [
+                {
+                    "from": None,
+                    "price": None,
+                    "quantity": None,
+                    "discount": None,
+                    "interval": INTERVAL,
+                    "kind": None,
+                    "last_day": None,
+                    "cancel_requested": None,
+                }
+            ],
+            "last_day": None,
+            "cancel_requested": None,
+        }
+    ],
+    "ask": [None],
+}
 
 SCENARIO = {
     "id",
@@ -135,6 +157,7 @@ OPERATIONS = {
     "dunning": DUNNING,
     "retries": RETRIES,
     "aging": AGING,
+    "mrr_movements": MRR_MOVEMENTS,
 }
 
 
