@@ -113,6 +113,14 @@ tours.add("reports_rep_reads_own_accounts", {
         {
             trigger: ".o_billing_report_buttons:not(:has(.o_billing_report_export))",
         },
+        {
+            trigger: ".o_switch_view.o_pivot",
+            run: "click",
+        },
+        {
+            content: "nothing is offered that is refused",
+            trigger: ".o_pivot_view:has(.o_pivot_expand_button):not(:has(.o_pivot_download))",
+        },
     ],
 });
 
@@ -122,6 +130,10 @@ tours.add("reports_manager_reads_revenue", {
     steps: () => [
         {
             trigger: ".o_pivot th:contains('Closing MRR')",
+        },
+        {
+            content: "who may export finds the download",
+            trigger: ".o_pivot_view .o_pivot_download",
         },
         ...searchAccount("Revenue Reader"),
         {
