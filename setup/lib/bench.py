@@ -11,10 +11,19 @@ from . import (
     bench_dunning,
     bench_handoff,
     bench_reports,
+    bench_reports_lag,
+    bench_reports_mrr,
     bench_usage,
     environment,
     say,
 )
+
+
+def _revenue_and_lag():
+    """P15: movements of revenue, and collections lag, of two years."""
+    yield from bench_reports_mrr.movements()
+    yield from bench_reports_lag.lag()
+
 
 SUITES = {
     "P1": bench_agreement.queries_of_drafts,
@@ -31,6 +40,7 @@ SUITES = {
     "P12": bench_reports.aging_today,
     "P13": bench_reports.aging_before,
     "P14": bench_reports.details,
+    "P15": _revenue_and_lag,
     "P16": bench_handoff.one_deal,
     "P17": bench_handoff.many_deals,
     "P18": bench_charge.few_among_many,

@@ -17,19 +17,20 @@ AGREEMENTS = 10_000
 def movements():
     """P15: movements by month and kind, and months from opening to closing."""
     found = _measure()
-    yield from _figures(found["movements"], "movements by month and kind")
-    yield from _figures(found["months"], "from opening to closing by month, with NRR")
-    yield from _figures(found["cohorts"], "cohorts by month and age")
+    yield from _figures(found["movements"], "movements by month and kind", 0.5)
+    what = "from opening to closing by month, with retention"
+    yield from _figures(found["months"], what, 1)
+    yield from _figures(found["cohorts"], "cohorts by month and age", 1)
 
 
-def _figures(found, what):
+def _figures(found, what, goal):
     yield {
         "n": AGREEMENTS,
         "what": f"{what} (floor: movements in plain SQL)",
         "value": found["seconds"],
         "floor": found["floor"],
         "unit": "s",
-        "goal": 0.5,
+        "goal": goal,
     }
     yield {
         "n": AGREEMENTS,
