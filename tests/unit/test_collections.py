@@ -18,6 +18,7 @@ from report_rules.collections import (
     cut,
     get_days_late,
     get_days_to_terms,
+    get_known_steps,
     get_parts,
 )
 
@@ -119,6 +120,15 @@ def test_delay_has_owners():
         settled=date(2027, 2, 23),
     )
     assert list(get_parts(one).values()) == [3, 7, 30, 10, 3]
+
+
+def test_what_is_not_recorded():
+    first, second, third = (date(2027, 2, day) for day in (1, 5, 9))
+    assert get_known_steps(first, third, None, None) == (first, first)
+    assert get_known_steps(first, third, second, None) == (second, second)
+    assert get_known_steps(first, second, first, third) == (first, third)
+    # Typed in after it was paid: its own date stands.
+    assert get_known_steps(first, second, third, third) == (first, first)
 
 
 @given(days, days, days, days, days, days)

@@ -144,11 +144,21 @@ class CrmBillingCollectionReport(models.Model):
                 moment,
             )
 
+        posted_at = to_local(SQL("step.posted_at"))
+        sent_at = to_local(SQL("step.sent_at"))
+        # Recorded after its money had come, it is history that was typed in later.
+        is_history = SQL("%s > paid.date", posted_at)
         posted = SQL(
-            "COALESCE(%s, move.invoice_date, move.date)",
-            to_local(SQL("step.posted_at")),
+            "COALESCE(CASE WHEN NOT (%s) THEN %s END, move.invoice_date, move.date)",
+            is_history,
+            posted_at,
         )
-        sent = SQL("COALESCE(%s, %s)", to_local(SQL("step.sent_at")), posted)
+        sent = SQL(
+            "COALESCE(CASE WHEN (%s) IS NOT TRUE THEN %s END, %s)",
+            is_history,
+            sent_at,
+            posted,
+        )
         days = {
             "posted": posted,
             "sent": sent,

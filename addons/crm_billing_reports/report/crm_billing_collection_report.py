@@ -52,7 +52,12 @@ class CrmBillingCollectionReport(models.Model):
         help="When the parts of the invoice could be billed, milestones when they were "
         "done; their mean day by amount. Without parts it is the invoice date.",
     )
-    date_posted = fields.Date(string="Posted", readonly=True)
+    date_posted = fields.Date(
+        string="Posted",
+        readonly=True,
+        help="As the log says; the invoice date if it says nothing, or if the invoice "
+        "was recorded only after it was paid.",
+    )
     date_sent = fields.Date(
         string="Sent First",
         readonly=True,

@@ -198,6 +198,21 @@ def _weigh(pairs):
     return mean / total if total > 0 else None
 
 
+def get_known_steps(
+    invoiced: date, paid: date, posted: date | None, sent: date | None
+) -> tuple[date, date]:
+    """Return when an invoice was posted and sent, from what is recorded.
+
+    Without a record it was posted on its own date, and sent when posted. What was
+    recorded as posted after its money had come is history that was typed in later:
+    that record says nothing of the way it went.
+    """
+    if posted and posted > paid:
+        posted = sent = None
+    posted = posted or invoiced
+    return posted, sent or posted
+
+
 PARTS = ("to_post", "to_send", "terms", "customer", "processing")
 
 

@@ -223,6 +223,15 @@ class TestCollectionsLag(AgreementCommon, AgingCommon):
         self._pay_on(move, "2027-02-10")
         self.assertEqual(self._mean(*PARTS, "days_whole"), (0, 10, -4, 0, 6))
 
+    def test_history_typed_in_later_has_its_own_date(self):
+        move = self._create_dated("2027-02-04", 100, due="2027-02-14")
+        self._pay_on(move, "2027-02-20")
+        self._log(move, "2027-06-01 09:00:00", "2027-06-02 09:00:00")
+        self.assertEqual(self._mean(*PARTS), (0, 10, 6, 0))
+        # Sent after it was paid, but posted before: that is how it went.
+        self._log(move, "2027-02-06 09:00:00", "2027-02-24 09:00:00")
+        self.assertEqual(self._mean(*PARTS), (20, -10, 6, 0))
+
     def test_parts_add_up_to_the_whole(self):
         chance = random.Random(87)
         wanted = []
@@ -242,8 +251,7 @@ class TestCollectionsLag(AgreementCommon, AgingCommon):
                     due,
                     max(paid, day),
                     Fraction(day.toordinal()),
-                    posted,
-                    sent,
+                    *collections.get_known_steps(day, max(paid, day), posted, sent),
                     max(paid, settled),
                 )
             )
