@@ -49,3 +49,4 @@ from . import crm_billing_certificate
 from . import crm_billing_certificate_content
 from . import crm_billing_system_taken
 from . import digest_digest
+from . import ir_attachment
