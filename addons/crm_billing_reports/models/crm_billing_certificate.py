@@ -96,6 +96,9 @@ class CrmBillingCertificate(models.Model):
     @api.model
     def _get_machine_fields(self):
         return (
+            "name",
+            "company_id",
+            "date_to",
             "state",
             "line_ids",
             "content",

@@ -11,6 +11,19 @@ NAMES = {
 }
 # What one row is about never changes: another record is another row.
 IDENTITY = ("system_id", "model", "res_id")
+# What the drift alarm stands on: files handed out and lists read write it.
+MACHINE_FIELDS = (
+    "company_id",
+    "partner_id",
+    "known_version",
+    "state",
+    "first_seen_at",
+    "last_seen_at",
+    "handed_out_at",
+    "checksum",
+    "drift",
+    "drift_checked_at",
+)
 
 
 class CrmBillingCrosswalk(models.Model):
@@ -25,6 +38,7 @@ class CrmBillingCrosswalk(models.Model):
 
     _name = "crm.billing.crosswalk"
     _description = "Crosswalk"
+    _inherit = ["crm.billing.machine.fields"]
     _order = "id desc"
     _rec_name = "external_id"
 
@@ -93,6 +107,10 @@ class CrmBillingCrosswalk(models.Model):
         "This external id already belongs to another record.",
     )
     _external_name_idx = models.Index("(system_id, lower(external_name))")
+
+    @api.model
+    def _get_machine_fields(self):
+        return MACHINE_FIELDS
 
     # === COMPUTE METHODS === #
 

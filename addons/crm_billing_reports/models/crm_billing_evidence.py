@@ -98,6 +98,7 @@ class CrmBillingEvidence(models.Model):
     @api.model
     def _get_machine_fields(self):
         return (
+            "name",
             "state",
             "built_at",
             "built_uid",
