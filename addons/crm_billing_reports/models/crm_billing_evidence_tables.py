@@ -1,9 +1,13 @@
+import re
+
 from odoo import models
 from odoo.fields import Domain
 from odoo.tools import html2plaintext
 
 from odoo.addons.crm_billing_handoff.billing_rules.usage_table import write_text
 
+# A link that a customer got opens the portal to whoever reads the pack.
+TOKEN = re.compile(r"([?&](?:access_token|signup_token|token|hash)=)[^&#\s]+")
 # The columns of the tables in a pack: paths from the record on. They are stable: what
 # is added comes last.
 LINE_FIELDS = (
@@ -138,5 +142,7 @@ class CrmBillingEvidence(models.Model):
         for name in path.split("."):
             field, value = value._fields[name], value[name]
         if field.type == "html":
-            return html2plaintext(value or "")
+            value = html2plaintext(value or "")
+        if isinstance(value, str):
+            value = TOKEN.sub(r"\1…", value)
         return "" if value is False or value is None else value
