@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from odoo import SUPERUSER_ID, api, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 _logger = logging.getLogger(__name__)
 
@@ -36,6 +37,16 @@ class ExportOptions:
     groupby: tuple = ()
     columns: tuple = ()
     filters: str = ""
+
+    def __post_init__(self):
+        """Check what came over the wire.
+
+        :raise TypeError: an option is of another type than it must be
+        """
+        texts = (self.format, self.detail, self.filters, *self.groupby, *self.columns)
+        if wrong := [one for one in texts if not isinstance(one, str)]:
+            raise TypeError(f"{wrong[0]!r} is no text")
+        Domain(self.domain)
 
 
 class CrmBillingReportExport(models.AbstractModel):

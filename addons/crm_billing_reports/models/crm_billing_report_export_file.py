@@ -115,7 +115,7 @@ class CrmBillingReportExport(models.AbstractModel):
             writer.writerow(names)
         else:
             buffer.write("\N{BYTE ORDER MARK}")
-            writer.writerows(self._get_head(report, options))
+            writer.writerows(map(self._escape_line, self._get_head(report, options)))
             writer.writerows([(), labels])
         formatters = [self._get_csv_formatter(kind) for kind in kinds]
         for columns in portions:
@@ -123,7 +123,8 @@ class CrmBillingReportExport(models.AbstractModel):
             writer.writerows(zip(*texts, strict=True))
             yield self._empty(buffer)
         if not is_plain:
-            writer.writerows([(), *self._get_foot(report, options)])
+            foot = self._get_foot(report, options)
+            writer.writerows([(), *map(self._escape_line, foot)])
         yield self._empty(buffer)
 
     @api.model
@@ -159,6 +160,14 @@ class CrmBillingReportExport(models.AbstractModel):
     def _escape(self, value):
         """Return the text so that no spreadsheet runs it as a formula."""
         return f"'{value}" if value.startswith(FORMULA) else value
+
+    @api.model
+    def _escape_line(self, line):
+        """Return a line of head or foot, escaped; a sign alone is no formula."""
+        return [
+            self._escape(cell) if isinstance(cell, str) and len(cell) > 1 else cell
+            for cell in line
+        ]
 
     @api.model
     def _get_money_digits(self):
