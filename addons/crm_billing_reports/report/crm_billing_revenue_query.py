@@ -48,7 +48,8 @@ class CrmBillingRevenueMixin(models.AbstractModel):
                                AS is_first,
                            COUNT(*) OVER that_day AS day_count,
                            MIN(event_id) OVER that_day AS day_event_id,
-                           SUM(amount) OVER that_day AS net
+                           SUM(amount) OVER that_day AS net,
+                           SUM(%(worth)s) OVER that_day AS day_worth
                       FROM changed
                     WINDOW that_day AS (PARTITION BY company_id, partner_id, day),
                            until_day AS (
@@ -59,6 +60,7 @@ class CrmBillingRevenueMixin(models.AbstractModel):
             valued=self._select_valued(),
             stepped=self._select_stepped(),
             amount=self._convert(SQL("value - before")),
+            worth=self._convert(SQL("value")),
             kind=self._get_kind(),
         )
 
@@ -76,6 +78,8 @@ class CrmBillingRevenueMixin(models.AbstractModel):
             SELECT company_id, partner_id, day,
                    CASE WHEN MIN(currency_id) = MAX(currency_id) THEN MIN(currency_id)
                         ELSE MIN(home_id) END AS currency_id,
+                   CASE WHEN MIN(currency_id) = MAX(currency_id) THEN SUM(value)
+                        ELSE SUM(worth) END AS value,
                    SUM(worth - worth_before - amount) AS amount
               FROM (SELECT stepped.*, %(worth)s AS worth,
                            %(worth_before)s AS worth_before, %(amount)s AS amount

@@ -50,8 +50,8 @@ class CrmBillingRevenueReport(models.Model):
         string="MRR in Currency",
         readonly=True,
         aggregator=None,
-        help="Of the account in this currency at the end of the day; empty if several "
-        "currencies moved at once.",
+        help="What the account pays at the end of the day in the currency that moved; "
+        "if several did, in that of the company.",
     )
     agreement_id = fields.Many2one(
         "crm.billing.agreement",
@@ -88,7 +88,8 @@ class CrmBillingRevenueReport(models.Model):
                    net AS amount, net * 12 AS arr,
                    CASE WHEN day_count = 1 THEN value - before ELSE net
                     END AS amount_currency,
-                   CASE WHEN day_count = 1 THEN value END AS mrr_currency,
+                   CASE WHEN day_count = 1 THEN value ELSE day_worth
+                    END AS mrr_currency,
                    CASE WHEN day_count = 1 THEN currency_id ELSE home_id
                     END AS currency_id,
                    agreement_id
@@ -98,7 +99,7 @@ class CrmBillingRevenueReport(models.Model):
             SELECT (ROW_NUMBER() OVER (
                         ORDER BY company_id, partner_id, day) * 4 + 3)::int,
                    company_id, partner_id, day, %(currency)s, amount, amount * 12,
-                   0.0, NULL, currency_id, NULL
+                   0.0, value, currency_id, NULL
               FROM (%(revaluations)s) revaluation
             """,
             changes=self._select_changes(),

@@ -252,6 +252,11 @@ class TestRevenueMovements(RevenueCommon):
             self._read_movements(),
             [("2027-01-01", "new", 275.0), ("2027-02-10", "currency", -5.0)],
         )
+        rows = self.movements.search(
+            [("partner_id", "=", self.account.id), ("as_of", "=", "2027-03-01")]
+        )
+        self.assertEqual(rows.mapped("mrr_currency"), [250.0, 250.0])
+        self.assertEqual(set(rows.mapped("amount_currency")), {0.0, 250.0})
         self._assert_ties()
         self._assert_ties(("date", ">=", "2027-02-01"), ("date", "<=", "2027-02-28"))
 
@@ -298,6 +303,7 @@ class TestRevenueMovements(RevenueCommon):
         )
         self.assertEqual(row.currency_id, self.company.currency_id)
         self.assertEqual(row.amount_currency, 50.0)
+        self.assertEqual(row.mrr_currency, 150.0)
         self._assert_ties()
 
     def test_rates_are_those_of_core(self):
