@@ -71,7 +71,10 @@ class CrmBillingEvidence(models.Model):
     )
     built_at = fields.Datetime(readonly=True)
     built_uid = fields.Many2one("res.users", string="Built By", readonly=True)
-    attachment_id = fields.Many2one("ir.attachment", string="Archive", readonly=True)
+    # As the file of a field it is read by nobody without the right, by no address.
+    attachment_id = fields.Many2one(
+        "ir.attachment", string="Archive", readonly=True, groups=EXPORTER
+    )
     checksum = fields.Char(
         string="SHA-256 of the Manifest",
         readonly=True,

@@ -64,6 +64,7 @@ class CrmBillingEvidence(models.Model):
                 "raw": data,
                 "mimetype": "application/zip",
                 "res_model": self._name,
+                "res_field": "attachment_id",
                 "res_id": self.id,
             }
         )

@@ -142,7 +142,9 @@ class CrmBillingForecast(models.Model):
         :raise UserError: the day is not over
         """
         self.env["account.move"]._check_is_biller()
-        company, day = self.env.company, fields.Date.to_date(date)
+        company = self.env.company
+        report = self.env["crm.billing.forecast.report"]
+        day = report.with_context(billing_as_of=date)._get_parameter("billing_as_of")
         if not day or day >= self._get_today(company, fields.Datetime.now()):
             raise UserError(self.env._("Choose a day that is over."))
         # Snapshots are written by the flow, for the clerk who asks for one.

@@ -25,6 +25,7 @@ class CrmBillingSystemField(models.Model):
 
     _name = "crm.billing.system.field"
     _description = "Column for External Books"
+    _inherit = ["crm.billing.machine.fields"]
     _order = "system_id, sequence, id"
 
     system_id = fields.Many2one(
@@ -49,6 +50,10 @@ class CrmBillingSystemField(models.Model):
     )
 
     @api.model
+    def _get_machine_fields(self):
+        return ("company_id",)
+
+    @api.model
     def _get_value_selection(self):
         names = sorted({name for entity in ROOTS for name in get_values(entity)})
         known = [(name, name.replace("_", " ").capitalize()) for name in names]
@@ -59,7 +64,8 @@ class CrmBillingSystemField(models.Model):
     @api.constrains("entity", "value", "field_path")
     def _check_value(self):
         """What cannot be read is refused when it is typed, with the reason."""
-        for column in self:
+        # Constraints run as superuser; the person must be able to read it.
+        for column in self.sudo(False):
             if problem := column._find_problem():
                 raise ValidationError(problem)
 
@@ -98,7 +104,7 @@ class CrmBillingSystemField(models.Model):
         names = (self.field_path or "").split(".")
         for name in names:
             field = model is not None and model._fields.get(name)
-            if not field or field.type in UNREADABLE:
+            if not field or field.type in UNREADABLE or "token" in name:
                 return self._describe_missing(name)
             if not model._has_field_access(field, "read"):
                 return self._describe_missing(name)

@@ -18,6 +18,7 @@ class CrmBillingSystemMap(models.Model):
 
     _name = "crm.billing.system.map"
     _description = "Name in External Books"
+    _inherit = ["crm.billing.machine.fields"]
     _order = "system_id, model, external_name, id"
     _rec_name = "external_name"
 
@@ -42,6 +43,10 @@ class CrmBillingSystemMap(models.Model):
     _record_uniq = models.UniqueIndex(
         "(system_id, model, res_id)", "This record already has a name in these books."
     )
+
+    @api.model
+    def _get_machine_fields(self):
+        return ("company_id",)
 
     @api.depends("model", "res_id")
     def _compute_res_name(self):

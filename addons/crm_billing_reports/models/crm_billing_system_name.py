@@ -11,6 +11,7 @@ class CrmBillingSystemName(models.Model):
 
     _name = "crm.billing.system.name"
     _description = "Name List of External Books"
+    _inherit = ["crm.billing.machine.fields"]
     _order = "system_id, name, id"
 
     system_id = fields.Many2one(
@@ -35,6 +36,10 @@ class CrmBillingSystemName(models.Model):
         "(system_id, lower(name))",
         "A name stands there once, among customers, vendors and employees together.",
     )
+
+    @api.model
+    def _get_machine_fields(self):
+        return ("company_id",)
 
     @api.model
     def _get_names(self, system):
