@@ -1,7 +1,9 @@
 from dateutil.relativedelta import relativedelta
 
 from odoo import fields
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
+from odoo.service.model import call_kw
 from odoo.tests import new_test_user
 from odoo.tools import SQL
 
@@ -9,6 +11,17 @@ from odoo.addons.crm_billing_handoff.tests.agreement_common import AgreementComm
 
 from .common import ReportsCommon
 
+REFUSALS = (AccessError, KeyError, TypeError, UserError, ValueError)
+NO_DAYS = (
+    [1],
+    5,
+    True,
+    {"a": 1},
+    "junk",
+    "x'; DROP TABLE res_users; --",
+    "0001-01-01",
+    "9999-12-31",
+)
 # What reports read, and must leave as it is.
 LEDGER = (
     "account_move",
@@ -134,3 +147,19 @@ class AccessCommon(ReportsCommon, AgreementCommon):
             )
             for table in tables
         }
+
+
+class AttackCommon(AccessCommon):
+    def _rpc(self, record, name, *args, context=None):
+        """Call as a client does; what fails leaves no trace."""
+        with self.env.cr.savepoint():
+            kwargs = {"context": context} if context else {}
+            return call_kw(record, name, [*args], kwargs)
+
+    def _assert_refused(self, function, *args, **kwargs):
+        """Check that it is refused by name, not by the database."""
+        try:
+            function(*args, **kwargs)
+        except REFUSALS:
+            return
+        self.fail("not refused")
