@@ -225,12 +225,8 @@ class CrmBillingCrosswalk(models.Model):
     def action_open_record(self):
         """Show the record here."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.model,
-            "res_id": self.res_id,
-            "view_mode": "form",
-        }
+        record = self.env[self.model].browse(self.res_id)
+        return record._get_records_action(context={})
 
     def action_accept_version(self):
         """Take what the other side shows as known: it was compared by a person."""

@@ -116,12 +116,8 @@ class CrmBillingExportLine(models.Model):
     def action_open_record(self):
         """Show the record here."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.model,
-            "res_id": self.res_id,
-            "view_mode": "form",
-        }
+        record = self.env[self.model].browse(self.res_id)
+        return record._get_records_action(context={})
 
     def action_fix(self):
         """Open what must be corrected, or correct it where only a yes is missing."""
@@ -163,12 +159,7 @@ class CrmBillingExportLine(models.Model):
     # === BUSINESS METHODS === #
 
     def _open(self, record):
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "view_mode": "form",
-        }
+        return record._get_records_action(context={})
 
     def _open_map(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(

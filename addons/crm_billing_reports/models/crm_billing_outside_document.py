@@ -135,12 +135,7 @@ class CrmBillingOutsideDocument(models.Model):
         record = self._get_record()
         if not record:
             raise UserError(self.env._("%(number)s is not here.", number=self.number))
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "view_mode": "form",
-        }
+        return record._get_records_action(context={})
 
     def action_take_over(self):
         """Book the payments of the other books here, as their list says."""

@@ -180,22 +180,12 @@ class CrmBillingAgingReport(models.Model):
     def action_view_document(self):
         """Open the invoice, credit note or entry of the row."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "account.move",
-            "res_id": self.move_id.id,
-            "views": [(False, "form")],
-        }
+        return self.move_id._get_records_action(context={})
 
     def action_view_case(self):
         """Open the collections case of the row's invoice."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "crm.dunning.case",
-            "res_id": self.case_id.id,
-            "views": [(False, "form")],
-        }
+        return self.case_id._get_records_action(context={})
 
     # === CRUD METHODS === #
 

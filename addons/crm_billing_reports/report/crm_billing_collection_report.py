@@ -161,9 +161,4 @@ class CrmBillingCollectionReport(models.Model):
 
     def _view(self, record):
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [(False, "form")],
-        }
+        return record._get_records_action(context={})

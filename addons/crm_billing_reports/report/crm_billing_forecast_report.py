@@ -132,12 +132,7 @@ class CrmBillingForecastReport(models.Model):
         record = self.move_id or self.agreement_id or self.partner_id
         if not record:
             raise UserError(self.env._("An entry without an account has no document."))
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [(False, "form")],
-        }
+        return record._get_records_action(context={})
 
     # === QUERY === #
 

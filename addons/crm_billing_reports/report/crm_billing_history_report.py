@@ -95,12 +95,7 @@ class CrmBillingHistoryReport(models.Model):
         """Open the payment, or else the invoice of the row."""
         self.ensure_one()
         record = self.payment_id or self.matched_move_id or self.move_id
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [(False, "form")],
-        }
+        return record._get_records_action(context={})
 
     # === BUSINESS METHODS - QUERY === #
 

@@ -220,12 +220,7 @@ class CrmBillingLeakReport(models.Model):
         return {**action, "domain": domain, "context": {}, "path": False}
 
     def _get_form_action(self, record):
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [(False, "form")],
-        }
+        return record._get_records_action(context={})
 
     def _tell_left(self):
         return self.env._("%(what)s: open it, a person decides.", what=self.subject)

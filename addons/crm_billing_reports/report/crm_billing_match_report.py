@@ -298,9 +298,4 @@ class CrmBillingMatchReport(models.Model):
             row.document_id._map_account(row.partner_id)
 
     def _open(self, record):
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "view_mode": "form",
-        }
+        return record._get_records_action(context={})

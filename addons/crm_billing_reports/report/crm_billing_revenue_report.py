@@ -65,12 +65,7 @@ class CrmBillingRevenueReport(models.Model):
         """Open the agreement that changed, or all that the account has."""
         self.ensure_one()
         if self.agreement_id:
-            return {
-                "type": "ir.actions.act_window",
-                "res_model": "crm.billing.agreement",
-                "res_id": self.agreement_id.id,
-                "views": [(False, "form")],
-            }
+            return self.agreement_id._get_records_action(context={})
         return self._get_agreement_action()
 
     # === QUERY === #

@@ -114,12 +114,7 @@ class CrmBillingStatusReport(models.Model):
     def action_view_invoice(self):
         """Open the document of the row."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "account.move",
-            "res_id": self.move_id.id,
-            "views": [(False, "form")],
-        }
+        return self.move_id._get_records_action(context={})
 
     # === BUSINESS METHODS - TIE-OUT === #
 

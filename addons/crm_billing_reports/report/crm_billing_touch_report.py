@@ -57,9 +57,4 @@ class CrmBillingTouchReport(models.Model):
         """Open what was touched: the invoice, else the agreement, else the handoff."""
         self.ensure_one()
         record = self.move_id or self.agreement_id or self.handoff_id or self.partner_id
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [(False, "form")],
-        }
+        return record._get_records_action(context={})

@@ -52,12 +52,7 @@ class CrmBillingEvidenceImport(models.TransientModel):
         pack.sudo().fault_count = pack._note_findings(findings)
         pack._check_can_build()
         pack._log_pack("evidence_read", self.file_name)
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": pack._name,
-            "res_id": pack.id,
-            "view_mode": "form",
-        }
+        return pack._get_records_action(context={})
 
     # === BUSINESS METHODS === #
 
