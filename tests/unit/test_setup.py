@@ -1,8 +1,12 @@
 """What the commands read from the outside: addresses, command lines, fragments."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from lib import pdf, postgres, readme
+from lib import paths, pdf, postgres, readme
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,14 @@ def test_wkhtmltopdf_command_line():
     options, files = pdf.parse(line.split())
     assert options == {"quiet": True, "margin-top": "40.0", "header-html": "h.html"}
     assert files == ["a.html", "b.html", "out.pdf"]
+
+
+def test_wkhtmltopdf_brings_its_own_python():
+    """Whoever starts Odoo need not have the libraries of the stand-in in PATH."""
+    bare = Path(sys.base_prefix) / "bin/python3"
+    command = [bare, paths.SETUP / "bin/wkhtmltopdf", "--version"]
+    done = subprocess.run(command, env={}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{pdf.VERSION}\n", "")
 
 
 def test_lengths():
