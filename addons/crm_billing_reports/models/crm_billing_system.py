@@ -168,7 +168,7 @@ class CrmBillingSystem(models.Model):
         ]
 
     def write(self, vals):
-        """Refuse to move what is mapped to another company."""
+        """Refuse to move what is mapped, or to a company that is not the user's."""
         if "company_id" in vals and any(
             system.company_id.id != vals["company_id"] and system.sudo().crosswalk_ids
             for system in self
@@ -179,7 +179,10 @@ class CrmBillingSystem(models.Model):
                     "Create other books for the other company."
                 )
             )
-        return super().write(vals)
+        written = super().write(vals)
+        if "company_id" in vals:
+            self.check_access("write")  # Odoo itself asks before the move alone
+        return written
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_mapped(self):

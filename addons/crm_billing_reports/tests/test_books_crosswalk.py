@@ -117,6 +117,19 @@ class TestBooksCrosswalk(BooksCommon):
         with self.assertRaisesRegex(UserError, "stay with their company"):
             self.system.company_id = other
 
+    def test_books_move_between_companies_of_their_manager_alone(self):
+        other = self.env["res.company"].create({"name": "Elsewhere"})
+        empty = self._create_system("New books").with_user(self.manager)
+        with self.assertRaises(AccessError), self.env.cr.savepoint():
+            empty.company_id = other
+        empty.invalidate_recordset()
+        self.assertEqual(empty.company_id, self.company)
+        self.manager.company_ids += other
+        empty.with_context(allowed_company_ids=(self.company + other).ids).write(
+            {"company_id": other.id}
+        )
+        self.assertEqual(empty.sudo().company_id, other)
+
     # === FOUND AND SEEN === #
 
     def test_records_are_found_by_their_ids_there(self):
