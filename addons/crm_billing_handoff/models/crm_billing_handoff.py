@@ -3,6 +3,7 @@ import logging
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import unique
 
 from .crm_billing_readiness_rule import blocking
 
@@ -397,7 +398,7 @@ class CrmBillingHandoff(models.Model):
         self._set_state("blocked", missing=gaps, billing_error=False)
         self.lead_id._ask_for_billing_data(gaps)
         if not was_blocked or known != gaps:
-            note = ", ".join(gap["name"] for gap in blocking(gaps))
+            note = ", ".join(unique(gap["name"] for gap in blocking(gaps)))
             self.env["crm.billing.event"]._log(
                 [{**self._prepare_event("blocked"), "note": note}]
             )

@@ -71,6 +71,10 @@ class TestHandOff(BillingHandoffCommon):
 
         linked = [gap["res_id"] for gap in handoff.missing if gap["code"] == "several"]
         self.assertEqual(linked, deal.order_ids.ids, "one link each")
+        logged = self.env["crm.billing.event"].search(
+            [("handoff_id", "=", handoff.id), ("action", "=", "blocked")]
+        )
+        self.assertEqual(logged.note, "Several quotations", "one reason")
 
         other = self.users["other_seller"]
         with self.assertRaises(AccessError):
