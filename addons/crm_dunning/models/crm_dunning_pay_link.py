@@ -1,8 +1,7 @@
 """Pay links of many invoices at once, made when the message is made (F1)."""
 
 import uuid
-
-from werkzeug import urls
+from urllib.parse import urlencode
 
 from odoo import models
 from odoo.tools import SQL
@@ -47,7 +46,7 @@ class AccountMove(models.Model):
         wizard.res_id = self.id
         wizard.amount = amount
         url = wizard._prepare_url(base_url, self)
-        query = urls.url_encode(wizard._prepare_query_params(self))
+        query = urlencode(wizard._prepare_query_params(self))
         joint = "&" if "?" in url else "?"
         return f"{url}{joint}{query}{wizard._prepare_anchor()}"
 
