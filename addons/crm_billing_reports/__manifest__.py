@@ -61,6 +61,7 @@
         "demo/res.partner-people.csv",
         "demo/crm_billing_agreement_demo.xml",
         "demo/crm_billing_ledger_demo.xml",
+        "demo/crm_billing_story_demo.xml",
     ],
     "assets": {
         "web.assets_backend": [

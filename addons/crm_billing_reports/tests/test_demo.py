@@ -72,6 +72,53 @@ class TestDemo(TransactionCase):
         self.assertFalse(late["arbor"], "punctual")
         self.assertGreater(late["gilded"], 0, "gone, and owes")
 
+    def test_each_part_of_the_way_to_money_takes_time(self):
+        """Nobody waits for months, and no part is always nothing."""
+        first = self.today - timedelta(days=365)
+        [[*days, whole]] = self._report("collection.report")._read_group(
+            [("date", ">=", first)],
+            [],
+            [
+                f"days_{part}:avg"
+                for part in ("ours", "terms", "customer", "processing", "whole")
+            ],
+        )
+        for part in days:
+            self.assertGreater(part, 0)
+        self.assertLess(whole, 60)
+
+    def test_days_of_sales_are_those_of_a_sound_business(self):
+        last = self.today.replace(day=1) - timedelta(days=1)
+        months = self._report("receivable.report")._read_group(
+            [("date", ">", last - timedelta(days=360)), ("date", "<=", last)],
+            ["date:month"],
+            ["dso:avg"],
+        )[1:]  # the first is not whole
+        self.assertGreaterEqual(len(months), 11)
+        for month, dso in months:
+            with self.subTest(month=month):
+                self.assertTrue(10 < dso < 90, dso)
+
+    def test_repairs_happen_in_more_than_one_month(self):
+        months = self._report("exception.report")._read_group(
+            [("exception_count", ">", 0)], ["date:month"]
+        )
+        self.assertGreater(len(months), 8)
+
+    def test_revenue_leaks_in_several_ways(self):
+        leaks = self._report("leak.report")
+        kinds = {kind for [kind] in leaks._read_group([], ["kind"])}
+        self.assertLessEqual({"deal", "agreement", "unsent", "bounced", "usage"}, kinds)
+        self.assertTrue(leaks.search([("is_waived", "=", True)], limit=1))
+        old = leaks.search_count([("kind", "=", "unsent"), ("age", ">", 60)])
+        self.assertFalse(old, "a company that forgets invoices for months")
+
+    def test_accounting_takes_reports_along_and_the_clerk_does_not(self):
+        for login, expected in (("anna", True), ("max", True), ("clara", False)):
+            with self.subTest(login=login):
+                facts = self._report("aging.report", login).get_report_facts([])
+                self.assertEqual(facts["can_export"], expected)
+
     def test_recurring_revenue_moves_in_every_way(self):
         accounts = [
             self._account(name).id
