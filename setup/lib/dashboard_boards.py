@@ -1,6 +1,8 @@
 """What the dashboards show: one for the owner of the business, one for each rep."""
 
-from .dashboards import Board, Card, Chart, Filter, Source, Table
+from dataclasses import replace
+
+from .dashboard_parts import Board, Card, Chart, Filter, Source, Table
 
 PERIOD = Filter("period", "Period", "date", default="year_to_date")
 ACCOUNT = Filter("account", "Account", "relation", "res.partner")
@@ -26,11 +28,11 @@ AGING = _report("aging.report", "as_of")
 OVERDUE = _report("overdue.report", "as_of")
 STATUS = _report("status.report", "date")
 LEAK = _report("leak.report")
-MOVEMENT = _report("revenue.report", "date")
 MONTH = _report("revenue.month.report", "date")
 RECEIVABLE = _report("receivable.report", "date")
 FORECAST = _report("forecast.report")
 
+PERCENT = "1"  # of the formats of the file
 AT_RISK = [["is_waived", "=", False]]
 
 # Example figures of a business that grows; only an empty database shows them.
@@ -58,35 +60,50 @@ revenue_chart = Chart(
 movement_chart = Chart(
     title="What moved recurring revenue",
     kind="bar",
-    source=MOVEMENT,
-    measure="amount",
-    group_by=("date:month", "kind"),
+    source=MONTH,
+    measures=(
+        "new",
+        "expansion",
+        "reactivation",
+        "contraction",
+        "churn",
+        "currency",
+    ),
+    colors=("#43A047", "#9CCC65", "#26A69A", "#FFB74D", "#E53935", "#9E9E9E"),
+    group_by=("date:month",),
     stacked=True,
-    series=("New", "Expansion", "Contraction", "Churn"),
+    series=(
+        "New",
+        "Expansion",
+        "Reactivation",
+        "Contraction",
+        "Churn",
+        "Currency Effect",
+    ),
     sample={
-        "May": (300, 120, -60, 0),
-        "June": (250, 100, 0, -100),
-        "July": (400, 150, -100, 0),
-        "August": (500, 0, -50, 0),
-        "September": (200, 150, 0, -400),
-        "October": (700, 250, -100, 0),
+        "May": (300, 120, 0, -60, 0, 0),
+        "June": (250, 100, 0, 0, -100, 0),
+        "July": (400, 150, 0, -100, 0, 0),
+        "August": (500, 0, 0, -50, 0, 0),
+        "September": (200, 150, 0, 0, -400, 0),
+        "October": (700, 250, 0, -100, 0, 0),
     },
 )
 billed_chart = Chart(
-    title="Billed by month",
+    title="Billed, and what became of it",
     kind="bar",
     source=STATUS,
-    measure="amount_billed",
-    group_by=("date:month", "status"),
-    stacked=True,
-    series=("Paid", "Sent", "Overdue"),
+    measures=("amount_billed", "amount_collected", "amount_overdue"),
+    colors=("#90CAF9", "#43A047", "#E53935"),
+    group_by=("date:month",),
+    series=("Billed", "Collected", "Overdue"),
     sample={
-        "May": (21500, 0, 0),
-        "June": (23800, 0, 400),
-        "July": (22100, 0, 1900),
-        "August": (24300, 1200, 2600),
-        "September": (19700, 6400, 3300),
-        "October": (9800, 17200, 0),
+        "May": (21500, 21500, 0),
+        "June": (24200, 23800, 400),
+        "July": (24000, 22100, 1900),
+        "August": (28100, 24300, 2600),
+        "September": (29400, 19700, 3300),
+        "October": (27000, 9800, 0),
     },
 )
 days_chart = Chart(
@@ -141,22 +158,34 @@ leak_table = Table(
     ),
 )
 
+receivables_card = Card(
+    "Receivables", AGING, "total", (AGING, "not_due"), "not due", (63200, 41500)
+)
+overdue_card = Card(
+    "Overdue", AGING, "overdue", (OVERDUE, "days"), "days, the oldest", (21700, 64)
+)
+mrr_card = Card("MRR", MONTH, "closing", (MONTH, "arr"), "a year", (10150, 121800))
+risk_card = Card(
+    "At Risk", LEAK, "amount", (LEAK, "age"), "days, the oldest", (10550, 12), AT_RISK
+)
+
 OWNER = Board(
     name="billing",
     filters=(PERIOD, ACCOUNT, SALESPERSON),
     cards=(
-        Card("Receivables", AGING, "total", "as of the last day", 63200),
-        Card("Overdue", AGING, "overdue", "past the due date", 21700),
-        Card("MRR", MONTH, "closing", "a month, before tax", 10150),
+        receivables_card,
+        overdue_card,
+        mrr_card,
         Card(
             "Net Retention",
             MONTH,
             "net_retention",
-            "of the period",
-            1.04,
-            format="0.0%",
+            (MONTH, "gross_retention"),
+            "gross",
+            (1.04, 0.97),
+            format=PERCENT,
         ),
-        Card("At Risk", LEAK, "amount", "not billed, not sent", 10550, AT_RISK),
+        risk_card,
     ),
     charts=(
         revenue_chart,
@@ -173,11 +202,25 @@ REP = Board(
     name="billing_rep",
     filters=(PERIOD, ACCOUNT, MYSELF),
     cards=(
-        Card("Billed", STATUS, "amount_billed", "in the period", 48200),
-        Card("Collected", STATUS, "amount_collected", "of it", 36100),
-        Card("Overdue", AGING, "overdue", "of my accounts", 7400),
-        Card("MRR", MONTH, "closing", "of my accounts", 4300),
-        Card("At Risk", LEAK, "amount", "not billed, not sent", 2900, AT_RISK),
+        Card(
+            "Billed",
+            STATUS,
+            "amount_billed",
+            (STATUS, "amount_open"),
+            "open",
+            (48200, 10600),
+        ),
+        Card(
+            "Collected",
+            STATUS,
+            "amount_collected",
+            (STATUS, "amount_credited"),
+            "credited",
+            (36100, 1500),
+        ),
+        replace(overdue_card, sample=(7400, 47)),
+        replace(mrr_card, sample=(4300, 51600)),
+        replace(risk_card, sample=(2900, 6)),
     ),
     charts=(billed_chart, aging_chart, revenue_chart, movement_chart),
     tables=(overdue_table, leak_table),

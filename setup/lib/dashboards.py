@@ -1,13 +1,13 @@
 """Spreadsheet dashboards: written from a short description, with and without data.
 
 Odoo's own dashboards are JSON files that nobody can read or edit by hand. Ours are
-described in `dashboard_boards.py`; `setup/dashboards` writes the files of both: charts
-on live reports, and a sample with example figures for an empty database.
+described in `dashboard_boards.py`, of the parts in `dashboard_parts.py`;
+`setup/dashboards` writes the files of both: charts on live reports, and a sample with
+example figures for an empty database.
 """
 
 import json
 import uuid
-from dataclasses import dataclass, field
 
 from .paths import ADDONS
 
@@ -24,78 +24,10 @@ STYLES = {
     "1": {"textColor": "#01666b", "bold": True, "fontSize": 16},
     "2": {"textColor": "#434343", "bold": True, "fontSize": 11},
     "3": {"textColor": "#434343", "verticalAlign": "middle"},
+    "4": {"textColor": "#434343", "bold": True, "fontSize": 11, "align": "right"},
 }
-
-
-@dataclass(frozen=True)
-class Filter:
-    """A global filter: over a period, or over records of a model."""
-
-    key: str
-    label: str
-    kind: str
-    model: str | None = None
-    default: object = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """A report: which of its fields each global filter looks at."""
-
-    model: str
-    menu: str
-    fields: dict
-
-
-@dataclass(frozen=True)
-class Card:
-    """One large number."""
-
-    title: str
-    source: Source
-    measure: str
-    note: str
-    sample: float
-    domain: list = field(default_factory=list)
-    format: str | None = None
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart; ``sample`` is ``{label: (figure, …)}``, a figure for each series."""
-
-    title: str
-    kind: str
-    source: Source
-    measure: str
-    group_by: tuple
-    sample: dict
-    series: tuple = ("",)
-    domain: list = field(default_factory=list)
-    stacked: bool = False
-    order: str | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """The largest groups of a report, with up to two measures."""
-
-    title: str
-    source: Source
-    group_by: str
-    measures: tuple
-    sample: tuple
-    domain: list = field(default_factory=list)
-    rows: int = 10
-
-
-@dataclass(frozen=True)
-class Board:
-    name: str
-    filters: tuple
-    cards: tuple
-    charts: tuple
-    tables: tuple
+FIGURES = "EFGHIJ"  # columns of a chart's figures; its labels stand in D
+MOST_ROWS = 24  # of a chart whose figures come from a pivot: two years of months
 
 
 def write(boards):
@@ -133,8 +65,9 @@ class Writer:
     def __init__(self, board, sample):
         self.board, self.sample = board, sample
         self.pivots, self.cells, self.data, self.figures = {}, {}, {}, []
-        self.styles, self.row_sizes, self.menus = {}, {}, {}
+        self.styles, self.row_sizes, self.menus, self.formats = {}, {}, {}, {}
         self.tables = []
+        self._next_row = 1
 
     def render(self):
         self._add_cards()
@@ -145,7 +78,7 @@ class Writer:
             "version": VERSION,
             "sheets": [front, self._sheet("Data", self.data, [])],
             "styles": STYLES,
-            "formats": {"1": "#,##0.0"},
+            "formats": {"1": "0.0%"},
             "borders": {},
             "revisionId": "START_REVISION",
             "uniqueFigureIds": True,
@@ -190,7 +123,8 @@ class Writer:
                 }
         return found
 
-    def _pivot(self, source, measures, rows=(), domain=(), name=None):
+    def _pivot(self, source, measures, rows=(), domain=(), name=None, is_sorted=True):
+        """Add a pivot; ``rows`` are fields, or ``field:granularity``."""
         number = str(len(self.pivots) + 1)
         self.pivots[number] = {
             "type": "ODOO",
@@ -202,10 +136,10 @@ class Writer:
             "context": {},
             "fieldMatching": self._matching(source),
             "measures": [{"id": name, "fieldName": name} for name in measures],
-            "rows": [{"fieldName": name} for name in rows],
+            "rows": [_dimension(row) for row in rows],
             "columns": [],
             "sortedColumn": {"measure": measures[0], "order": "desc", "domain": []}
-            if rows
+            if rows and is_sorted
             else None,
         }
         return number
@@ -216,9 +150,16 @@ class Writer:
         number = len(self.board.cards)
         width = (WIDTH - GAP * (number - 1)) // number
         for position, card in enumerate(self.board.cards):
-            row = len(self.data) // 2 + 1
+            row = position + 1
             self.data[f"A{row}"] = f'=_t("{card.title}")'
-            self.data[f"B{row}"] = self._card_value(card)
+            asked = ((card.source, card.measure), card.beside)
+            for column, (source, measure), figure in zip(
+                "BC", asked, card.sample, strict=True
+            ):
+                cell = f"{column}{row}"
+                self.data[cell] = self._card_value(card, source, measure, figure)
+                if card.format:
+                    self.formats[cell] = card.format
             figure = self._figure("card", card.title, width, CARD)
             figure["offset"] = {"x": position * (width + GAP), "y": TOP}
             figure["data"] |= {
@@ -226,23 +167,23 @@ class Writer:
                 "title": {"text": card.title, "color": "#434343", "bold": True},
                 "background": "#EFF6FF",
                 "keyValue": f"Data!B{row}",
+                "baseline": f"Data!C{row}",
                 "baselineMode": "text",
                 "baselineDescr": {"text": card.note},
                 "baselineColorDown": "#DC6965",
                 "baselineColorUp": "#00A04A",
-                "humanize": True,
+                # Rounded to thousands; but Odoo cannot round a dash.
+                "humanize": not card.format,
             }
             self.menus[figure["id"]] = card.source.menu
             self.figures.append(figure)
 
-    def _card_value(self, card):
+    def _card_value(self, card, source, measure, figure):
         if self.sample:
-            return str(card.sample)
-        pivot = self._pivot(card.source, [card.measure], domain=card.domain)
-        value = f'PIVOT.VALUE({pivot},"{card.measure}")'
-        if card.format:
-            value = f'TEXT({value},"{card.format}")'
-        return f'=IFERROR({value},"–")'
+            return str(figure)
+        domain = card.domain if source is card.source else ()
+        pivot = self._pivot(source, [measure], domain=domain)
+        return f'=IFERROR(PIVOT.VALUE({pivot},"{measure}"),"–")'
 
     def _add_charts(self):
         top = TOP + CARD + GAP
@@ -261,7 +202,11 @@ class Writer:
                 "fillArea": chart.kind == "line",
             }
             figure["data"] |= (
-                self._sample_chart(chart) if self.sample else self._live_chart(chart)
+                self._sample_chart(chart)
+                if self.sample
+                else self._pivot_chart(chart)
+                if chart.measures
+                else self._live_chart(chart)
             )
             self.menus[figure["id"]] = chart.source.menu
             self.figures.append(figure)
@@ -291,21 +236,41 @@ class Writer:
             "fieldMatching": self._matching(chart.source),
         }
 
+    def _pivot_chart(self, chart):
+        """Return a chart of the cells that a pivot fills in, one series a measure."""
+        rows = chart.group_by
+        pivot = self._pivot(
+            chart.source, chart.measures, rows, chart.domain, is_sorted=False
+        )
+        first = self._next_row
+        self.data[f"D{first}"] = f"=PIVOT({pivot}, {MOST_ROWS}, FALSE, FALSE)"
+        return self._cell_chart(chart, first, MOST_ROWS)
+
     def _sample_chart(self, chart):
-        first = len(self.data) + 1
+        first = self._next_row
         for row, (label, figures) in enumerate(chart.sample.items(), first + 1):
             self.data[f"D{row}"] = label
-            for column, figure in zip("EFGHIJ", figures, strict=False):
+            for column, figure in zip(FIGURES, figures, strict=False):
                 self.data[f"{column}{row}"] = str(figure)
-        last = first + len(chart.sample)
-        for column, name in zip("EFGHIJ", chart.series, strict=False):
+        for column, name in zip(FIGURES, chart.series, strict=False):
             self.data[f"{column}{first}"] = name or chart.title
+        return self._cell_chart(chart, first, len(chart.sample))
+
+    def _cell_chart(self, chart, first, rows):
+        """Return a chart of the cells below the row ``first``, which has the titles."""
+        last = first + rows
+        self._next_row = last + 2
+        colors = chart.colors or (None,) * len(chart.series)
         return {
             "type": chart.kind,
             "dataSetsHaveTitle": True,
             "dataSets": [
-                {"dataRange": f"Data!{column}{first}:{column}{last}", "yAxisId": "y"}
-                for column in "EFGHIJ"[: len(chart.series)]
+                {
+                    "dataRange": f"Data!{column}{first}:{column}{last}",
+                    "yAxisId": "y",
+                    **({"backgroundColor": color} if color else {}),
+                }
+                for column, color in zip(FIGURES, colors, strict=False)
             ],
             "labelRange": f"Data!D{first}:D{last}",
             "labelsAsText": True,
@@ -341,7 +306,8 @@ class Writer:
         self.styles[title] = 1
         self.row_sizes[str(row - 1)] = {"size": TITLE_ROW}
         last = columns[len(table.measures)]
-        self.styles[f"{columns[0]}{head}:{last}{head}"] = 2
+        self.styles[f"{columns[0]}{head}"] = 2
+        self.styles[f"{columns[1]}{head}:{last}{head}"] = 4
         self.styles[f"{columns[0]}{head + 1}:{last}{head + table.rows}"] = 3
         self.tables.append(_frame(f"{columns[0]}{head}:{last}{head + table.rows}"))
         if self.sample:
@@ -374,7 +340,7 @@ class Writer:
             "merges": [],
             "cells": cells,
             "styles": self.styles if front else {},
-            "formats": {},
+            "formats": {} if front else self.formats,
             "borders": {},
             "conditionalFormats": [],
             "dataValidationRules": [],
@@ -385,6 +351,11 @@ class Writer:
             "headerGroups": {"ROW": [], "COL": []},
             "comments": {},
         }
+
+
+def _dimension(row):
+    name, _colon, granularity = row.partition(":")
+    return {"fieldName": name} | ({"granularity": granularity} if granularity else {})
 
 
 def _frame(place):

@@ -43,7 +43,10 @@ class TestDashboard(ReportsCommon):
     def _iter_sources(self, snapshot):
         """Yield ``(model, domain, group by, measures, matching)`` of pivots, charts."""
         for pivot in snapshot["pivots"].values():
-            rows = [row["fieldName"] for row in pivot["rows"]]
+            rows = [
+                ":".join(filter(None, (row["fieldName"], row.get("granularity"))))
+                for row in pivot["rows"]
+            ]
             measures = [measure["fieldName"] for measure in pivot["measures"]]
             yield (
                 pivot["model"],
