@@ -52,6 +52,15 @@ tours.add("reports_accountant_reads_the_aging", {
             trigger: ".o_data_row td[name=bucket_1_30]:contains('800.00')",
         },
         {
+            content: "zeros step back, figures do not",
+            trigger:
+                ".o_data_row:has(td[name=bucket_31_60].o_billing_zero):not(:has(td[name=bucket_1_30].o_billing_zero))",
+        },
+        {
+            content: "also in the totals of the account",
+            trigger: ".o_group_header:contains('Aging Reader') td.o_billing_zero",
+        },
+        {
             trigger: ".o_billing_report_export",
             run() {
                 patch(download, {
@@ -178,6 +187,18 @@ tours.add("reports_manager_reads_revenue", {
             content: "the favourite shows the same",
             trigger:
                 ".o_list_view .o_data_row:contains('Revenue Reader') td[name=amount]:contains('120.00')",
+        },
+    ],
+});
+
+registry.category("web_tour.tours").add("reports_rep_hands_off", {
+    steps: () => [
+        {
+            trigger: ".o_data_row:contains('Mine To Hand Off') button[name=action_fix]",
+        },
+        {
+            content: "what Billing does is read, and not offered",
+            trigger: ".o_data_row:contains('Bill Of Billing'):not(:has(button[name=action_fix]))",
         },
     ],
 });

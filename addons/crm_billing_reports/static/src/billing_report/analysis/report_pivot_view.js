@@ -28,6 +28,8 @@ function getPivotLayout({ metaData }) {
 
 /** Its download is an export like the others: by right, and logged. */
 export class ReportPivotRenderer extends PivotRenderer {
+    static template = "crm_billing_reports.ReportPivotRenderer";
+
     setup() {
         super.setup();
         onWillStart(async () => {

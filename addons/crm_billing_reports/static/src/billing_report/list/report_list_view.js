@@ -1,6 +1,7 @@
 import { registry } from "@web/core/registry";
 import { SearchModel } from "@web/search/search_model";
 import { ListController } from "@web/views/list/list_controller";
+import { ListRenderer } from "@web/views/list/list_renderer";
 import { listView } from "@web/views/list/list_view";
 
 import { ReportBanner } from "../banner/report_banner";
@@ -18,8 +19,19 @@ export class ReportListController extends ListController {
     }
 }
 
+/** Nothing is no figure to read: zeros step back. */
+export class ReportListRenderer extends ListRenderer {
+    static groupRowTemplate = "crm_billing_reports.ReportListRenderer.GroupRow";
+
+    getCellClass(column, record) {
+        const names = super.getCellClass(column, record);
+        return record.data[column.name] === 0 ? `${names} o_billing_zero` : names;
+    }
+}
+
 registry.category("views").add("billing_report_list", {
     ...listView,
     Controller: ReportListController,
+    Renderer: ReportListRenderer,
     SearchModel: withReportDates(SearchModel),
 });
