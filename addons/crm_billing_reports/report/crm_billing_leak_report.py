@@ -6,6 +6,8 @@ from odoo.tools import SQL
 
 from ..models.crm_billing_leak_waiver import KINDS
 
+BILLER = "crm_billing_handoff.group_billing_user"
+SELLER = "sales_team.group_sale_salesman"
 # Ids of different tables in one column: a row is ``source id * 8 + its number``.
 KIND_NUMBERS = {kind: number for number, (kind, _label) in enumerate(KINDS)}
 
@@ -109,16 +111,21 @@ class CrmBillingLeakReport(models.Model):
     )
     is_waived = fields.Boolean(readonly=True)
     waiver_id = fields.Many2one("crm.billing.leak.waiver", readonly=True)
-    next_step = fields.Char(string="Fix", compute="_compute_next_step")
+    next_step = fields.Char(compute="_compute_next_step")
+    can_fix = fields.Boolean(compute="_compute_next_step")
 
     # === COMPUTE METHODS === #
 
-    @api.depends("kind", "reason")
-    @api.depends_context("lang")
+    @api.depends("kind")
+    @api.depends_context("lang", "uid")
     def _compute_next_step(self):
+        """Tell the step, and whether the reader may do it: Sales hands deals off."""
         steps = self._get_fix_labels()
+        is_biller = self.env.user.has_group(BILLER)
+        is_seller = is_biller or self.env.user.has_group(SELLER)
         for leak in self:
             leak.next_step = steps[leak.kind]
+            leak.can_fix = is_seller if leak.kind == "deal" else is_biller
 
     # === QUERY === #
 

@@ -344,6 +344,22 @@ class TestLeakRadar(ReportsCommon, AgreementCommon):
         with self.assertRaises(AccessError):
             mine.action_fix()
 
+    def test_a_step_is_offered_to_whom_it_is_not_refused(self):
+        """A salesperson hands own deals off, and bills nothing; nor does accounting."""
+        self._create_dated("2027-06-01", 100.0)
+        self.account.billing_contact_id.email = self.account.email = False
+        deal = self._create_deal()
+        self._create_quotation(deal)
+        self._win_and_process(deal)
+        for user, deal, unsent in (
+            (self.seller, True, False),
+            (self.users["accountant"], False, False),
+            (self.clerk, True, True),
+        ):
+            with self.subTest(user=user.name):
+                self.assertEqual(self._find(user=user, kind="deal").can_fix, deal)
+                self.assertEqual(self._find(user=user, kind="unsent").can_fix, unsent)
+
     def test_several_at_once_tell_what_is_left(self):
         held = self._create_account("Southwind", billing_hold=True)
         self._create_agreement(start_date=date(2027, 5, 1))

@@ -54,6 +54,15 @@ class TestReaderTours(HttpCase, ReportsCommon, AgreementCommon):
         self.seller.group_ids -= self.right
         self._start("reports_rep_reads_own_accounts", self.seller)
 
+    def test_the_rep_is_offered_own_steps_only(self):
+        deal = self._create_deal(name="Mine To Hand Off")
+        self.account.billing_contact_id.email = self.account.email = False
+        self._create_quotation(deal)
+        self._win_and_process(deal)
+        account = self._create_account("Bill Of Billing", user_id=self.seller.id)
+        self._create_dated("2020-02-01", 70.0, account=account)
+        self._start("reports_rep_hands_off", self.seller, "/odoo/billing-leaks")
+
     def test_the_manager_keeps_a_search_of_movements(self):
         today = self.env.cr.now().date()
         self._create_agreement(
