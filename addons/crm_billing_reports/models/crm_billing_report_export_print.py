@@ -1,7 +1,10 @@
 from dataclasses import dataclass
 
 from odoo import api, models
+from odoo.exceptions import UserError
 from odoo.tools.misc import format_date, format_datetime, formatLang
+
+from ..report.crm_billing_ratio import Ratio, Share
 
 PRINT = "crm_billing_reports.action_report_billing_report"
 NUMBERS = ("integer", "float", "monetary")
@@ -12,6 +15,7 @@ UNDEFINED = "–"
 class Cell:
     text: str
     is_number: bool = False
+    is_zero: bool = False
 
 
 class CrmBillingReportExport(models.AbstractModel):
@@ -21,12 +25,22 @@ class CrmBillingReportExport(models.AbstractModel):
 
     @api.model
     def _print_report(self, report, options):
-        """Return the portions of the PDF."""
+        """Return the portions of the PDF.
+
+        :raise UserError: Odoo cannot print here
+        """
         content, _type = (
             self.env["ir.actions.report"]
             .sudo()
             ._render_qweb_pdf(PRINT, [], data=self._prepare_print(report, options))
         )
+        if not content:
+            raise UserError(
+                self.env._(
+                    "The PDF could not be made: the program that prints gave nothing. "
+                    "Export the report instead, and tell your administrator."
+                )
+            )
         return [content]
 
     @api.model
@@ -83,7 +97,10 @@ class CrmBillingReportExport(models.AbstractModel):
         for line in self._get_group_lines(report, options):
             label = line.labels[-1] if line.labels else self.env._("Total")
             figures = zip(measures, line.figures, line.currencies, strict=True)
-            cells = [Cell(self._format(*figure), True) for figure in figures]
+            cells = [
+                Cell(self._format(measure, value, currency), True, value == 0)
+                for measure, value, currency in figures
+            ]
             lines.append((len(line.labels), [Cell(label), *cells]))
         return labels, lines
 
@@ -94,7 +111,8 @@ class CrmBillingReportExport(models.AbstractModel):
             currency = self.env["res.currency"]
             if field.type == "monetary":
                 currency = record[field.get_currency_field(record)]
-            return Cell(self._format_number(field, value, currency), True)
+            text = self._format_number(field, value, currency)
+            return Cell(text, True, value == 0 and value is not False)
         if field.relational:
             return Cell(value.sudo().display_name or "")
         return Cell(self._format_text(field, value))
@@ -124,4 +142,15 @@ class CrmBillingReportExport(models.AbstractModel):
             return formatLang(self.env, value, currency_obj=currency)
         if field is None or field.type == "integer":
             return formatLang(self.env, value, digits=0)
+        if isinstance(field, Ratio):
+            return self._format_ratio(field, value)
         return formatLang(self.env, value, digits=2)
+
+    @api.model
+    def _format_ratio(self, field, value):
+        """Return days, rates and percentages as the screen shows them."""
+        if value is False:
+            return UNDEFINED
+        if isinstance(field, Share):
+            return f"{formatLang(self.env, value * 100, digits=1)}%"
+        return formatLang(self.env, value, digits=1)

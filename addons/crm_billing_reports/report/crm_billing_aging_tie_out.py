@@ -38,8 +38,12 @@ class CrmBillingAgingReport(models.Model):
         totals, balances = self._get_totals(chosen), self._get_balances(items)
         return [
             self._prove_total(root, totals[root], balances[root], items, is_known)
-            for root in sorted({*totals, *balances}, key=lambda root: root.id)
+            for root in self._get_proved({*totals, *balances})
         ]
+
+    def _get_proved(self, found):
+        """Return the companies to prove: where nothing is open, nothing is booked."""
+        return sorted(found or self.env.company.root_id, key=lambda root: root.id)
 
     def _prove_total(self, root, total, balance, items, is_known):
         """Return the proof of a company; ``items`` are journal items, a domain."""

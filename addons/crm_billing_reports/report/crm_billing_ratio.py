@@ -6,3 +6,7 @@ class Ratio(fields.Float):
 
     def convert_to_record(self, value, record):
         return False if value is None else value
+
+
+class Share(Ratio):
+    """A quotient of two amounts; it is read as a percentage."""

@@ -2,7 +2,7 @@ from odoo import fields, models
 from odoo.tools import SQL
 
 from ..report_rules.movement import NEW
-from .crm_billing_ratio import Ratio
+from .crm_billing_ratio import Share
 
 MOST_MONTHS = 100_000  # more than any account is old
 
@@ -49,7 +49,7 @@ class CrmBillingRevenueCohortReport(models.Model):
         readonly=True,
         help="At the end of the month, or on the day of the report.",
     )
-    retention = Ratio(
+    retention = Share(
         string="MRR Retained",
         readonly=True,
         aggregator="avg",
@@ -57,7 +57,7 @@ class CrmBillingRevenueCohortReport(models.Model):
     )
     account_count = fields.Integer(string="Accounts", readonly=True)
     paying_count = fields.Integer(string="Accounts Then", readonly=True)
-    account_retention = Ratio(
+    account_retention = Share(
         string="Accounts Retained",
         readonly=True,
         aggregator="avg",

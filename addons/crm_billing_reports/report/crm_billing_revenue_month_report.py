@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..report_rules.movement import GROSS, MOVEMENTS, NET
-from .crm_billing_ratio import Ratio
+from .crm_billing_ratio import Share
 from .crm_billing_revenue_query import ROOT
 
 # What stands on a day: over several months the first one opens, the last one closes.
@@ -70,12 +70,12 @@ class CrmBillingRevenueMonthReport(models.Model):
         aggregator=None,
         help="In the currency of the agreements.",
     )
-    net_retention = Ratio(
+    net_retention = Share(
         readonly=True,
         aggregator="avg",
         help="Opening with expansion, contraction and churn, divided by opening.",
     )
-    gross_retention = Ratio(
+    gross_retention = Share(
         readonly=True,
         aggregator="avg",
         help="Opening with contraction and churn, divided by opening.",

@@ -211,6 +211,15 @@ class TestAgingMoney(AgingCommon):
         self.assertEqual(proof["difference"], -500)
         self.assertEqual(proof["documents"], ("account.move", (move + payment).ids))
 
+    def test_nothing_open_ties_as_well(self):
+        """Zero is a figure: it is printed, and agrees."""
+        account = self._create_account("Owes Nothing")
+        [proof] = self._report(DAY, self.accountant).get_tie_outs(
+            [("partner_id", "=", account.id)]
+        )
+        self.assertEqual((proof["amount"], proof["ledger_amount"]), (0.0, 0.0))
+        self.assertTrue(proof["ties"])
+
     def test_branches_tie_with_their_root(self):
         branch = self.env["res.company"].create(
             {"name": "Branch", "parent_id": self.company.id}

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 from datetime import date
+from decimal import Decimal
 
 from freezegun import freeze_time
 
@@ -24,7 +25,8 @@ class ExportCommon(ReportsCommon):
         cls.other = cls._create_dated("2027-03-10", 40.5, due=date(2027, 3, 31))
         cls.moves = cls.invoice + cls.other
         cls.right = cls.env.ref("base.group_allow_export")
-        for user in cls.clerk + cls.seller + cls.manager:
+        cls.accountant = cls.users["accountant"]
+        for user in cls.clerk + cls.seller + cls.accountant:
             user.group_ids -= cls.right
         cls.clerk.group_ids += cls.right
         cls.domain = [("move_id", "in", cls.moves.ids), ("as_of", "=", "2027-04-10")]
@@ -92,6 +94,26 @@ class TestReportExport(ExportCommon):
             2,
         )
 
+    def test_a_name_that_is_taken_stops_nothing(self):
+        """Core names its exports alike; a name may stand for another record."""
+        self.env["ir.model.data"].create(
+            {
+                "module": "__export__",
+                "name": f"account_move_{self.other.id}",
+                "model": "account.move",
+                "res_id": self.invoice.id,
+            }
+        )
+        head, *rows = self._read_csv(format="data")
+        name, external = head.index("move_id"), head.index("move_id/id")
+        self.assertEqual(
+            {row[name]: row[external] for row in rows},
+            {
+                self.invoice.name: f"__export__.account_move_{self.other.id}",
+                self.other.name: "",
+            },
+        )
+
     def test_the_columns_are_those_of_the_report_not_of_the_screen(self):
         [head, *_rows] = self._read_csv(format="data", columns=("total",))
         self.assertEqual(head, self._read_csv(format="data")[0])
@@ -134,6 +156,38 @@ class TestReportExport(ExportCommon):
         head, row, *_rows = self._read_csv(format="data")
         self.assertEqual(row[head.index("partner_id")], "'=HYPERLINK(1)")
 
+    def test_cells_are_quoted_as_the_csv_module_does(self):
+        """The file is joined by us, so that it must be what the module would write."""
+        self.account.name = 'Two, "three"\nand\r four'
+        self.env.flush_all()
+        export, options = self._get_export(), self._options(format="data")
+        export._export(REPORT, options)
+        text = b"".join(export._write_csv(export.env[REPORT], options)).decode()
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+        self.assertEqual(lines[1][lines[0].index("partner_id")], self.account.name)
+        expected = io.StringIO()
+        csv.writer(expected).writerows(lines)
+        self.assertEqual(text, expected.getvalue())
+
+    def test_amounts_are_written_to_the_cent(self):
+        """By the database in rows, by us in groups: both say the same."""
+        columns = {"not_due": "0.00", "total": "140.50", "overdue": "140.50"}
+        head, *rows = self._read_csv(format="data")
+        sums = {
+            name: f"{sum(Decimal(row[head.index(name)]) for row in rows):.2f}"
+            for name in columns
+        }
+        self.assertEqual(sums, columns)
+        texts = {row[head.index("not_due")] for row in rows}
+        self.assertEqual(texts, {"0.00"})
+        head, total = self._read_csv(
+            format="data", detail="groups", columns=tuple(columns)
+        )
+        self.assertEqual(
+            dict(zip(head, total, strict=True)),
+            {f"{name}:sum": text for name, text in columns.items()},
+        )
+
     def test_every_report_leaves_in_every_shape(self):
         """Rows and totals of each report, whoever wrote it, make a file."""
         export = self._get_export()
@@ -161,10 +215,13 @@ class TestReportExport(ExportCommon):
     def test_exporting_needs_the_right(self):
         for export_format in ("csv", "data", "xlsx"):
             with self.assertRaisesRegex(UserError, "may not export"):
-                self._get_export(self.manager)._export(
+                self._get_export(self.accountant)._export(
                     REPORT, self._options(format=export_format)
                 )
         self.assertFalse(self._get_events())
+
+    def test_billing_managers_have_the_right(self):
+        self.assertTrue(self.manager.has_group("base.group_allow_export"))
 
     def test_sales_takes_along_own_accounts_only(self):
         self.seller.group_ids += self.right

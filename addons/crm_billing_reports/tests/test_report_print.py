@@ -1,4 +1,5 @@
 import io
+from unittest.mock import patch
 
 from freezegun import freeze_time
 from PyPDF2 import PdfReader
@@ -79,6 +80,28 @@ class TestReportPrint(ExportCommon):
             ],
         )
 
+    def test_figures_are_read_as_on_the_screen(self):
+        """Days and rates have one decimal, shares are percentages, nothing is a dash."""
+        export = self._get_export()
+        months = self.env["crm.billing.revenue.month.report"]._fields
+        days = self.env["crm.billing.receivable.report"]._fields["dso"]
+        none = self.env["res.currency"]
+        for field, value, text in (
+            (days, 24.5333, "24.5"),
+            (days, False, "–"),
+            (months["net_retention"], 0.922, "92.2%"),
+            (months["gross_retention"], False, "–"),
+        ):
+            with self.subTest(text=text):
+                self.assertEqual(export._format_number(field, value, none), text)
+
+    def test_zeros_step_back_on_paper(self):
+        values = self._prepare(columns=("bucket_1_30", "retention"))
+        self.assertEqual(
+            [[cell.is_zero for cell in cells] for _depth, cells in values["lines"]],
+            [[True, True], [False, True]],
+        )
+
     def test_the_pdf_shows_filters_day_and_proof(self):
         """Whoever reads the report may print it; that is logged, too."""
         export = self._get_export(self.manager).with_context(
@@ -107,6 +130,17 @@ class TestReportPrint(ExportCommon):
     def test_what_does_not_fit_on_paper_is_refused(self):
         self.patch(crm_billing_report_export, "MOST_PRINTED_ROWS", 1)
         with self.assertRaisesRegex(UserError, "More than 1 rows"):
+            self._get_export()._export(
+                REPORT, self._options(format="pdf", columns=("move_id",))
+            )
+
+    def test_a_pdf_without_content_is_an_error(self):
+        """Odoo hands over an empty file where the program that prints is broken."""
+        reports = type(self.env["ir.actions.report"])
+        with (
+            patch.object(reports, "_render_qweb_pdf", lambda *a, **k: (b"", "pdf")),
+            self.assertRaisesRegex(UserError, "could not be made"),
+        ):
             self._get_export()._export(
                 REPORT, self._options(format="pdf", columns=("move_id",))
             )
