@@ -1,5 +1,6 @@
 import csv
 import io
+import re
 import tempfile
 
 import xlsxwriter
@@ -10,6 +11,7 @@ from odoo.tools.misc import format_date
 
 # What a spreadsheet would take for a formula, at the start of a text.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+TO_QUOTE = re.compile(r'[",\r\n]')
 PORTION = 1 << 16
 
 
@@ -67,14 +69,18 @@ class CrmBillingReportExport(models.AbstractModel):
         ]
 
     @api.model
-    def _get_table(self, report, options):
-        """Return ``(labels, names, kinds, portions)``, a portion being columns."""
+    def _get_table(self, report, options, write=None):
+        """Return ``(labels, names, kinds, portions)``, a portion being columns.
+
+        :param write: makes a writer of values of a kind: then columns are of texts
+        """
         if options.detail == "rows":
             columns = self._get_columns(report, options)
             labels = [column.label for column in columns]
             names = [column.name for column in columns]
             kinds = [column.kind for column in columns]
-            return labels, names, kinds, self._iter_portions(report, options, columns)
+            portions = self._iter_portions(report, options, columns, write)
+            return labels, names, kinds, portions
         measures = self._get_measures(report, options)
         groups = [report._fields[spec.split(":")[0]] for spec in options.groupby]
         labels = [field._description_string(self.env) for field in groups]
@@ -83,7 +89,13 @@ class CrmBillingReportExport(models.AbstractModel):
         kinds = ["char"] * len(groups)
         kinds += [one.field.type if one.field else "integer" for one in measures]
         lines = self._get_group_lines(report, options)
-        return labels, names, kinds, [self._get_group_columns(lines, len(groups))]
+        columns = self._get_group_columns(lines, len(groups))
+        if write:
+            columns = [
+                map(write(kind), values)
+                for kind, values in zip(kinds, columns, strict=True)
+            ]
+        return labels, names, kinds, [columns]
 
     @api.model
     def _get_group_columns(self, lines, depth):
@@ -110,17 +122,19 @@ class CrmBillingReportExport(models.AbstractModel):
         is_plain = options.format == "data"
         buffer = io.StringIO()
         writer = csv.writer(buffer)
-        labels, names, kinds, portions = self._get_table(report, options)
+        labels, names, _kinds, portions = self._get_table(
+            report, options, self._get_csv_writer
+        )
         if is_plain:
             writer.writerow(names)
         else:
             buffer.write("\N{BYTE ORDER MARK}")
             writer.writerows(map(self._escape_line, self._get_head(report, options)))
             writer.writerows([(), labels])
-        formatters = [self._get_csv_formatter(kind) for kind in kinds]
         for columns in portions:
-            texts = map(self._format_column, formatters, columns)
-            writer.writerows(zip(*texts, strict=True))
+            # The cells are quoted already, each different value once.
+            lines = map(",".join, zip(*columns, strict=True))
+            buffer.write("\r\n".join([*lines, ""]))
             yield self._empty(buffer)
         if not is_plain:
             foot = self._get_foot(report, options)
@@ -135,26 +149,32 @@ class CrmBillingReportExport(models.AbstractModel):
         return data
 
     @api.model
-    def _format_column(self, formatter, values):
-        """Return the texts of the values; each different value is formatted once."""
-        if not formatter:
-            return values
-        texts = {value: formatter(value) for value in set(values) if value is not None}
-        return map(texts.get, values)
+    def _get_csv_writer(self, kind):
+        """Return what makes a cell of a value of this kind, empty of None."""
+        formatter = self._get_csv_formatter(kind)
+
+        def write(value):
+            if value is None:
+                return ""
+            text = formatter(value)
+            return self._quote(text) if TO_QUOTE.search(text) else text
+
+        return write
 
     @api.model
     def _get_csv_formatter(self, kind):
-        """Return what writes a value; an amount with the digits of its currencies.
-
-        Nothing for what a CSV writer knows; it leaves None empty.
-        """
+        """Return what writes a value; an amount with the digits of its currencies."""
         if kind == "monetary":
             return f"{{:.{self._get_money_digits()}f}}".format
         if kind in ("char", "text", "selection"):
             return self._escape
         if kind == "html":
             return lambda value: self._escape(html2plaintext(value))
-        return None if kind == "integer" else str
+        return str
+
+    @api.model
+    def _quote(self, text):
+        return '"{}"'.format(text.replace('"', '""'))
 
     @api.model
     def _escape(self, value):

@@ -1,5 +1,8 @@
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import groupby
+
+from psycopg2.errors import UniqueViolation
 
 from odoo import api, fields, models
 from odoo.tools import SQL
@@ -17,6 +20,10 @@ DOCUMENTS = (
 # Rows of documents have no name of their own.
 NAMELESS = ("account.move.line", "account.partial.reconcile")
 FETCHED = 10_000
+# Names at hand, so that a long file needs no more memory than a short one.
+MOST_KNOWN = 50_000
+# What the database writes as a file needs it.
+WRITTEN = ("date", "integer", "monetary")
 
 
 @dataclass(frozen=True)
@@ -86,31 +93,70 @@ class CrmBillingReportExport(models.AbstractModel):
     # === BUSINESS METHODS - ROWS === #
 
     @api.model
-    def _iter_portions(self, report, options, columns):
+    def _iter_portions(self, report, options, columns, write=None):
         """Yield portions of the rows: the values of each column, None if empty.
 
         One query, read in portions: whatever its size, a report is computed once.
+
+        :param write: makes a writer of values of a kind; then columns are of texts, and
+            the database writes numbers and dates itself, which is several times faster
         """
-        read = dict.fromkeys(column.field for column in columns)
-        converters = [self._get_converter(column) for column in columns]
+        runs = self._get_runs(columns, write)
+        converters = [
+            None if is_written else self._get_converter(run[0], write)
+            for is_written, run in runs
+        ]
         report, domain = report._with_parameters(options.domain)
         report = report.with_context(billing_in_bulk=True)
         query = report._search(domain, order=report._order)
-        select = query.select(
-            *(report._field_to_sql(report._table, field.name, query) for field in read)
-        )
-        for rows in self._fetch(select):
+        selected = [self._select_run(report, query, *run) for run in runs]
+        # What several columns are made of is read once.
+        read = dict.fromkeys(selected)
+        for rows in self._fetch(query.select(*read)):
             values = dict(zip(read, zip(*rows, strict=True), strict=True))
             yield [
-                converter(values[column.field])
-                for column, converter in zip(columns, converters, strict=True)
+                converter(values[source]) if converter else values[source]
+                for source, converter in zip(selected, converters, strict=True)
             ]
+
+    @api.model
+    def _get_runs(self, columns, write):
+        """Return ``(whether the database writes them, neighbouring columns)``.
+
+        What it writes are texts already; neighbours of them are read as one.
+        """
+        runs = []
+        for is_written, found in groupby(
+            columns, lambda column: bool(write) and column.kind in WRITTEN
+        ):
+            run = list(found)
+            runs += [(True, run)] if is_written else [(False, [one]) for one in run]
+        return runs
+
+    @api.model
+    def _select_run(self, report, query, is_written, run):
+        """Return the SQL of a value, or of the text of several, empty where unknown."""
+        values = [
+            report._field_to_sql(report._table, column.field.name, query)
+            for column in run
+        ]
+        if not is_written:
+            return values[0]
+        digits = self._get_money_digits()
+        values = [
+            SQL("ROUND((%s)::numeric, %s)", value, digits)
+            if column.kind == "monetary"
+            else value
+            for column, value in zip(run, values, strict=True)
+        ]
+        form = ",".join(["%s"] * len(values))
+        return SQL("FORMAT(%s, %s)", form, SQL(", ").join(values))
 
     @api.model
     def _fetch(self, select):
         """Yield the rows of a query in portions, with a cursor of the database."""
         # The planner else bets on few rows being read.
-        self.env.execute_query(SQL("SET LOCAL cursor_tuple_fraction = 1.0"))
+        self.env.execute_query(SQL("SET LOCAL cursor_tuple_fraction = 0.99"))
         self.env.execute_query(
             SQL("DECLARE billing_report_export NO SCROLL CURSOR FOR %s", select)
         )
@@ -119,21 +165,43 @@ class CrmBillingReportExport(models.AbstractModel):
             yield rows
         self.env.execute_query(SQL("CLOSE billing_report_export"))
 
+    # === BUSINESS METHODS - VALUES === #
+
     @api.model
-    def _get_converter(self, column):
-        """Return what turns values of the database into those of a file."""
+    def _get_converter(self, column, write):
+        """Return what turns a column of the database into one of a file."""
         field = column.field
-        if field.type == "many2one":
-            if column.part == "value":
-                return self._make_lookup(field.comodel_name, self._read_names)
-            if column.part == "id":
-                return self._make_lookup(field.comodel_name, self._read_external_ids)
+        writer = write(column.kind) if write else None
+        if field.type == "many2one" and column.part != ".id":
+            is_name = column.part == "value"
+            read = self._read_names if is_name else self._read_external_ids
+            return self._make_lookup(field.comodel_name, read, writer)
+        change = self._get_change(field)
+        if change and writer:
+            return self._convert_each(lambda value: writer(change(value)))
+        return self._convert_each(change or writer)
+
+    @api.model
+    def _get_change(self, field):
+        """Return what turns a value of the field into what people read, or None."""
         if field.type == "selection":
             labels = dict(field._description_selection(self.env))
-            return lambda values: [labels.get(value, value) for value in values]
+            return lambda value: labels.get(value, value)
         if field.type == "datetime":
-            return lambda values: [value and self._localize(value) for value in values]
-        return lambda values: values
+            return lambda value: value and self._localize(value)
+        return None
+
+    @api.model
+    def _convert_each(self, convert):
+        """Return what converts a column, each different value once."""
+        if not convert:
+            return None
+
+        def convert_all(values):
+            known = {value: convert(value) for value in set(values)}
+            return map(known.__getitem__, values)
+
+        return convert_all
 
     @api.model
     def _localize(self, moment):
@@ -141,15 +209,22 @@ class CrmBillingReportExport(models.AbstractModel):
         return fields.Datetime.context_timestamp(self, moment).replace(tzinfo=None)
 
     @api.model
-    def _make_lookup(self, comodel, read):
-        """Return a converter of ids that asks for each id once."""
-        known = {None: None}
+    def _make_lookup(self, comodel, read, writer):
+        """Return a converter of ids that asks for an id once, while it is at hand."""
+        known = {}
 
         def convert(ids):
-            if missing := {record_id for record_id in ids if record_id not in known}:
-                known.update(dict.fromkeys(missing))
-                known.update(read(comodel, missing))
-            return [known[record_id] for record_id in ids]
+            missing = set(ids).difference(known)
+            if missing and len(known) > MOST_KNOWN:
+                known.clear()
+                missing = set(ids)
+            if missing:
+                found = read(comodel, missing - {None})
+                names = map(found.get, missing)
+                known.update(
+                    zip(missing, map(writer, names) if writer else names, strict=True)
+                )
+            return map(known.__getitem__, ids)
 
         return convert
 
@@ -177,21 +252,27 @@ class CrmBillingReportExport(models.AbstractModel):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT res_id, module || '.' || name
-                  FROM ir_model_data
-                 WHERE model = %s AND res_id = ANY(%s)
-              ORDER BY module != '__export__', id DESC
+                SELECT wanted.id, named.name
+                  FROM unnest(%(ids)s) wanted (id)
+    CROSS JOIN LATERAL (SELECT module || '.' || name AS name
+                          FROM ir_model_data
+                         WHERE model = %(model)s AND res_id = wanted.id
+                      ORDER BY module = '__export__', id
+                         LIMIT 1) named
                 """,
-                comodel,
-                self._as_array(ids),
+                model=comodel,
+                ids=self._as_array(ids),
             )
         )
         return dict(rows)
 
     @api.model
     def _as_array(self, ids):
-        """Return the ids for a query, as a text: thousands of values parse slowly."""
-        text = ",".join(map(str, ids))
+        """Return the ids for a query, in the order in which an index has them.
+
+        As a text: thousands of values parse slowly.
+        """
+        text = ",".join(map(str, sorted(ids)))
         return SQL("%s::integer[]", f"{{{text}}}")
 
     # === BUSINESS METHODS - EXTERNAL IDS === #
@@ -213,7 +294,7 @@ class CrmBillingReportExport(models.AbstractModel):
         for field, record_ids in zip(links, found, strict=True):
             ids[field.comodel_name].update(record_ids or ())
         for comodel, record_ids in ids.items():
-            self._add_external_ids(comodel, sorted(record_ids - {None}))
+            self._add_external_ids(comodel, record_ids - {None})
         return count
 
     @api.model
@@ -221,20 +302,23 @@ class CrmBillingReportExport(models.AbstractModel):
         """Name what has no external id yet, as core's export does, in one statement."""
         if not ids:
             return
-        self.env["ir.model.data"].flush_model(["model", "res_id"])
-        self.env.execute_query(
-            SQL(
-                """
-                INSERT INTO ir_model_data (module, model, name, res_id)
-                SELECT '__export__', %(model)s, %(table)s || '_' || wanted.id, wanted.id
-                  FROM unnest(%(ids)s) wanted (id)
-                 WHERE NOT EXISTS (SELECT FROM ir_model_data known
-                                    WHERE known.model = %(model)s
-                                      AND known.res_id = wanted.id)
-           ON CONFLICT DO NOTHING
-                """,
-                model=comodel,
-                table=self.env[comodel]._table,
-                ids=self._as_array(ids),
-            )
+        self.env["ir.model.data"].flush_model(["model", "module", "name", "res_id"])
+        insert = SQL(
+            """
+            INSERT INTO ir_model_data (module, model, name, res_id)
+            SELECT '__export__', %(model)s, %(table)s || '_' || wanted.id, wanted.id
+              FROM unnest(%(ids)s) wanted (id)
+             WHERE NOT EXISTS (SELECT FROM ir_model_data known
+                                WHERE known.model = %(model)s
+                                  AND known.res_id = wanted.id)
+            """,
+            model=comodel,
+            table=self.env[comodel]._table,
+            ids=self._as_array(ids),
         )
+        # Looking for names that are taken costs a quarter more, and they are rare.
+        try:
+            with self.env.cr.savepoint(flush=False):
+                self.env.cr.execute(insert, log_exceptions=False)
+        except UniqueViolation:
+            self.env.execute_query(SQL("%s ON CONFLICT DO NOTHING", insert))
