@@ -27,6 +27,7 @@ def _report(name, period=None):
 AGING = _report("aging.report", "as_of")
 OVERDUE = _report("overdue.report", "as_of")
 STATUS = _report("status.report", "date")
+COLLECTION = _report("collection.report", "date")
 LEAK = _report("leak.report")
 MONTH = _report("revenue.month.report", "date")
 RECEIVABLE = _report("receivable.report", "date")
@@ -214,9 +215,9 @@ REP = Board(
             "Collected",
             STATUS,
             "amount_collected",
-            (STATUS, "amount_credited"),
-            "credited",
-            (36100, 1500),
+            (COLLECTION, "days_late"),
+            "days late",
+            (36100, 4.2),
         ),
         replace(overdue_card, sample=(7400, 47)),
         replace(mrr_card, sample=(4300, 51600)),

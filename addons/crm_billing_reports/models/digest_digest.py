@@ -2,6 +2,8 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 
+COLUMNS = ("kpi_col1", "kpi_col2", "kpi_col3")  # last day, week and month
+
 
 class DigestDigest(models.Model):
     """Key figures of billing in the mail that Odoo sends every day, week or month.
@@ -73,6 +75,16 @@ class DigestDigest(models.Model):
         for digest in self:
             company = digest.company_id or self.env.company
             digest[f"kpi_billing_{name}_value"] = totals.get(company, 0.0)
+
+    def _compute_kpis(self, company, user):
+        """Override of `digest`: what is overdue has no trend, as the mail would praise
+        its growth in green."""
+        kpis = super()._compute_kpis(company, user)
+        for kpi in kpis:
+            if kpi["kpi_name"] == "kpi_billing_overdue":
+                for column in COLUMNS:
+                    kpi[column].pop("margin", None)
+        return kpis
 
     def _compute_kpis_actions(self, company, user):
         """Override of `digest` to link each figure with its report."""

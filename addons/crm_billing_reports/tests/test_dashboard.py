@@ -101,6 +101,40 @@ class TestDashboard(ReportsCommon):
                         wanted = filters[key].get("modelName")
                         self.assertEqual(field.comodel_name or None, wanted)
 
+    def test_a_chosen_account_leaves_no_other(self):
+        for dashboard, user in self.readers.items():
+            snapshot = self._read(dashboard)
+            for model, domain, _group_by, _measures, matching in self._iter_sources(
+                snapshot
+            ):
+                [chain] = [
+                    match["chain"]
+                    for match in matching.values()
+                    if match["chain"] == "partner_id"
+                ]
+                chosen = [*domain, (chain, "child_of", self.account.ids)]
+                with self.subTest(dashboard=dashboard.name, model=model):
+                    rows = self.env[model].with_user(user).search(chosen)
+                    self.assertLessEqual(rows.partner_id, self.account)
+
+    def test_a_chosen_period_makes_the_report_for_it(self):
+        """As the web client puts it: both bounds of the field that matches."""
+        accounts = [("partner_id", "in", (self.account | self.other).ids)]
+        for model, field, measure in (
+            ("aging", "as_of", "total"),
+            ("status", "date", "amount_billed"),
+            ("receivable", "date", "sales"),
+        ):
+            report = self.env[f"crm.billing.{model}.report"]
+            report = report.with_user(self.users["accountant"])
+            for last, expected in (("2027-05-31", 0.0), ("2027-06-15", 800.0)):
+                period = [(field, ">=", "2027-01-01"), (field, "<=", last)]
+                with self.subTest(report=model, last=last):
+                    [[total]] = report._read_group(
+                        [*accounts, *period], [], [f"{measure}:sum"]
+                    )
+                    self.assertEqual(total or 0.0, expected)
+
     def test_dates_filter_what_has_a_date(self):
         snapshot = self._read(self.owner)
         [period] = [one for one in snapshot["globalFilters"] if one["type"] == "date"]
@@ -194,6 +228,13 @@ class TestDashboard(ReportsCommon):
 
     def _get_kpis(self):
         return [f"kpi_billing_{name}" for name in ("billed", "overdue", "mrr")]
+
+    def test_more_overdue_is_not_praised(self):
+        figures = self._get_figures("accountant")
+        overdue = figures["kpi_billing_overdue"]["kpi_col3"]
+        self.assertTrue(overdue["value"])
+        self.assertFalse(overdue.get("margin"))
+        self.assertIn("margin", figures["kpi_billing_billed"]["kpi_col3"])
 
     def test_who_reads_no_reports_gets_no_figures(self):
         reader = self.users["seller"].copy({"login": "plain"})
