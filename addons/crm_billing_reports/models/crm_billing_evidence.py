@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
+from ..report.crm_billing_report_mixin import ACCOUNT
+
 READER = "account.group_account_invoice"
 EXPORTER = "base.group_allow_export"
 MOST_DOCUMENTS = 2000
@@ -231,7 +233,7 @@ class CrmBillingEvidence(models.Model):
         """Return the posted invoices and credit notes of the period."""
         return self.env["account.move"].search(
             Domain("company_id", "=", self.company_id.id)
-            & Domain("commercial_partner_id", "=", self.partner_id.id)
+            & Domain(ACCOUNT, "=", self.partner_id.id)
             & Domain("move_type", "in", ("out_invoice", "out_refund"))
             & Domain("state", "=", "posted")
             & Domain("invoice_date", ">=", self.date_from)

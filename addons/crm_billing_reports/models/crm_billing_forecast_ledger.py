@@ -9,6 +9,7 @@ from odoo.tools import SQL
 
 from odoo.addons.crm_dunning.models.crm_dunning_case_context import HABIT_DAYS
 
+from ..report.crm_billing_report_mixin import ACCOUNT
 from ..report_rules.aging import RETENTION, UNAPPLIED
 from ..report_rules.forecast import (
     ON_TIME,
@@ -62,9 +63,10 @@ class CrmBillingForecast(models.Model):
             limit=chunk_size,
         )
         sums = defaultdict(lambda: defaultdict(Decimal))
-        delays = self._read_delays(moves.commercial_partner_id)
+        delays = self._read_delays(moves.mapped(ACCOUNT))
         for move in moves:
-            self._plan_move(sums, move, delays[move.commercial_partner_id.id])
+            account = move.commercial_partner_id.commercial_partner_id
+            self._plan_move(sums, move, delays[account.id])
         self._write_lines(sums)
         return moves[-1:].id, len(moves)
 
@@ -73,7 +75,7 @@ class CrmBillingForecast(models.Model):
         make = Range.likely if is_draft else Range.certain
         key = {
             "source": "document",
-            "partner_id": move.commercial_partner_id.id,
+            "partner_id": move.commercial_partner_id.commercial_partner_id.id,
             "user_id": move.invoice_user_id.id,
             "team_id": move.team_id.id,
             "currency_id": move.currency_id.id,
@@ -194,7 +196,7 @@ class CrmBillingForecast(models.Model):
         usual = Delays(**known) if known else ON_TIME
         found = defaultdict(lambda: usual)
         if payers.ids:
-            condition = SQL("move.commercial_partner_id = ANY(%s)", payers.ids)
+            condition = SQL("account.commercial_partner_id = ANY(%s)", payers.ids)
             first = self.date - timedelta(days=HABIT_DAYS)
             rows = self._query_delays(self.company_id, first, self.date, condition)
             for payer_id, delays in rows:
@@ -225,7 +227,7 @@ class CrmBillingForecast(models.Model):
         not.
         """
         self.env.flush_all()
-        payer = SQL("move.commercial_partner_id") if by_payer else SQL("NULL::int")
+        payer = SQL("account.commercial_partner_id") if by_payer else SQL("NULL::int")
         rows = self.env.execute_query(
             SQL(
                 """
@@ -237,6 +239,8 @@ class CrmBillingForecast(models.Model):
                                paid.paid_on - line.date_maturity AS days
                           FROM account_move_line line
                           JOIN account_move move ON move.id = line.move_id
+                     LEFT JOIN res_partner account
+                            ON account.id = move.commercial_partner_id
                           JOIN LATERAL (
                                SELECT max(match.max_date) AS paid_on,
                                       bool_or(credit.move_type = 'out_refund')

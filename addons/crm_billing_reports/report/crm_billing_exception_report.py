@@ -21,7 +21,14 @@ class CrmBillingExceptionReport(models.Model):
     _order = "date desc, id desc"
     _rec_name = "partner_id"
     _depends = {
-        "account.move": ["company_id", "invoice_date", "invoice_user_id", "state"],
+        "account.move": [
+            "commercial_partner_id",
+            "company_id",
+            "invoice_date",
+            "invoice_user_id",
+            "state",
+        ],
+        "res.partner": ["commercial_partner_id", "service_tier_id", "user_id"],
         "crm.billing.touch.report": [],
     }
 
@@ -106,13 +113,14 @@ class CrmBillingExceptionReport(models.Model):
          UNION ALL
             SELECT move.id * 2 + 1, move.invoice_date,
                    DATE_TRUNC('month', move.invoice_date)::date,
-                   move.company_id, move.commercial_partner_id,
+                   move.company_id, account.id,
                    COALESCE(move.invoice_user_id, account.user_id), move.team_id,
                    account.service_tier_id, company.currency_id,
                    1, 0, 0
               FROM account_move move
               JOIN res_company company ON company.id = move.company_id
-         LEFT JOIN res_partner account ON account.id = move.commercial_partner_id
+         LEFT JOIN res_partner payer ON payer.id = move.commercial_partner_id
+         LEFT JOIN res_partner account ON account.id = payer.commercial_partner_id
              WHERE move.move_type = 'out_invoice' AND move.state = 'posted'
             """,
             self.env["crm.billing.touch.report"]._table_query,

@@ -3,10 +3,10 @@ from decimal import Decimal
 from odoo import api, models
 from odoo.fields import Domain
 
-from .crm_billing_report_mixin import TieOut
+from .crm_billing_report_mixin import ACCOUNT, TieOut
 
 # Filters that invoices and touches know as well, by their path from an invoice.
-LEDGER_PATHS = {"company_id": "company_id", "partner_id": "commercial_partner_id"}
+LEDGER_PATHS = {"company_id": "company_id", "partner_id": ACCOUNT}
 
 
 class CrmBillingExceptionReport(models.Model):

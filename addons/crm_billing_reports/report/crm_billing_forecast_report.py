@@ -44,7 +44,7 @@ class CrmBillingForecastReport(models.Model):
             "team_id",
         ],
         "account.partial.reconcile": ["amount", "max_date", "debit_move_id"],
-        "res.partner": ["service_tier_id", "user_id"],
+        "res.partner": ["commercial_partner_id", "service_tier_id", "user_id"],
     }
 
     as_of = fields.Date(
@@ -145,7 +145,7 @@ class CrmBillingForecastReport(models.Model):
             WITH chosen AS (%(chosen)s)
             SELECT event.id, %(as_of)s::date AS as_of, event.forecast_id, event.source,
                    event.date, event.date < %(today)s AS is_past, event.company_id,
-                   event.partner_id, event.user_id, event.team_id,
+                   account.id AS partner_id, event.user_id, event.team_id,
                    account.service_tier_id, event.currency_id,
                    company.currency_id AS company_currency_id,
                    event.agreement_id, event.move_id,
@@ -161,7 +161,8 @@ class CrmBillingForecastReport(models.Model):
                    event.amount_open
               FROM (%(lines)s UNION ALL %(invoices)s UNION ALL %(money)s) event
               JOIN res_company company ON company.id = event.company_id
-         LEFT JOIN res_partner account ON account.id = event.partner_id
+         LEFT JOIN res_partner payer ON payer.id = event.partner_id
+         LEFT JOIN res_partner account ON account.id = payer.commercial_partner_id
             """,
             chosen=self._select_chosen(as_of),
             as_of=as_of,

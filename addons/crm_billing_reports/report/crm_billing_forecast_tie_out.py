@@ -5,12 +5,12 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from .crm_billing_report_mixin import TieOut
+from .crm_billing_report_mixin import ACCOUNT, TieOut
 
 # Filters that the ledger knows as well, by their name on an invoice.
 MOVE_FIELDS = {
     "company_id": "company_id",
-    "partner_id": "commercial_partner_id",
+    "partner_id": ACCOUNT,
     "move_id": "id",
 }
 MOST_DOCUMENTS = 200

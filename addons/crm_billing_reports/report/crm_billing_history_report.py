@@ -48,7 +48,12 @@ class CrmBillingHistoryReport(models.Model):
         ],
         "crm.billing.event": ["action", "move_id", "new_value", "note", "user_id"],
         "res.company": ["billing_tz", "currency_id"],
-        "res.partner": ["billing_tz", "service_tier_id", "user_id"],
+        "res.partner": [
+            "billing_tz",
+            "commercial_partner_id",
+            "service_tier_id",
+            "user_id",
+        ],
     }
 
     move_id = fields.Many2one("account.move", string="Invoice", readonly=True)
@@ -106,7 +111,7 @@ class CrmBillingHistoryReport(models.Model):
             """
             SELECT fact.*,
                    move.company_id,
-                   move.commercial_partner_id AS partner_id,
+                   account.id AS partner_id,
                    COALESCE(move.invoice_user_id, account.user_id) AS user_id,
                    move.team_id,
                    account.service_tier_id,
@@ -115,7 +120,8 @@ class CrmBillingHistoryReport(models.Model):
               FROM (%s UNION ALL %s UNION ALL %s UNION ALL %s) fact
               JOIN account_move move ON move.id = fact.move_id
               JOIN res_company company ON company.id = move.company_id
-         LEFT JOIN res_partner account ON account.id = move.commercial_partner_id
+         LEFT JOIN res_partner payer ON payer.id = move.commercial_partner_id
+         LEFT JOIN res_partner account ON account.id = payer.commercial_partner_id
              WHERE move.state = 'posted' AND move.move_type IN %s
             """,
             self._select_documents(),
@@ -175,7 +181,8 @@ class CrmBillingHistoryReport(models.Model):
               FROM crm_billing_event event
               JOIN account_move move ON move.id = event.move_id
               JOIN res_company company ON company.id = move.company_id
-         LEFT JOIN res_partner account ON account.id = move.commercial_partner_id
+         LEFT JOIN res_partner payer ON payer.id = move.commercial_partner_id
+         LEFT JOIN res_partner account ON account.id = payer.commercial_partner_id
             """
         )
 

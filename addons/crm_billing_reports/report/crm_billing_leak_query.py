@@ -37,7 +37,8 @@ class CrmBillingLeakReport(models.Model):
         """Won deals whose handoff is not done: blocked, waiting, or never queued.
 
         Worth what their quotations say and no invoice bills yet; without a quotation
-        what the deal expects.
+        what the deal expects. Whoever bills it, none is left out: the company is that
+        of deal, quotation, team, salesperson, or who made the deal.
         """
         return SQL(
             """
@@ -50,7 +51,7 @@ class CrmBillingLeakReport(models.Model):
                               THEN handoff.missing ELSE '[]' END) gap
                         WHERE gap->>'level' = 'block')) AS reason,
                    place.company_id,
-                   buyer.commercial_partner_id AS partner_id,
+                   lead.partner_id,
                    lead.user_id, lead.team_id,
                    CASE WHEN handoff.missing @> '[{"who": "sales"}]'
                           OR handoff.id IS NULL THEN lead.user_id END AS owner_id,
@@ -73,13 +74,18 @@ class CrmBillingLeakReport(models.Model):
                 ON handoff.lead_id = lead.id AND handoff.state != 'cancelled'
          LEFT JOIN crm_team team ON team.id = lead.team_id
          LEFT JOIN res_users seller ON seller.id = lead.user_id
-         LEFT JOIN res_partner buyer ON buyer.id = lead.partner_id
+         LEFT JOIN res_users maker ON maker.id = lead.create_uid
          LEFT JOIN crm_billing_agreement agreement
                 ON agreement.id = handoff.agreement_id
                AND agreement.state != 'cancelled'
         CROSS JOIN LATERAL (
-                   SELECT COALESCE(handoff.company_id, lead.company_id,
-                                   team.company_id, seller.company_id) AS company_id
+                   SELECT COALESCE(
+                       handoff.company_id, lead.company_id,
+                       (SELECT MIN(quotation.company_id) FROM sale_order quotation
+                         WHERE quotation.opportunity_id = lead.id
+                           AND quotation.state != 'cancel'),
+                       team.company_id, seller.company_id, maker.company_id,
+                       (SELECT MIN(id) FROM res_company)) AS company_id
                    ) place
               JOIN res_company home ON home.id = place.company_id
          LEFT JOIN LATERAL (%(sold)s) sold ON TRUE

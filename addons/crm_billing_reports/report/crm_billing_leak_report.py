@@ -137,7 +137,8 @@ class CrmBillingLeakReport(models.Model):
             """
             SELECT leak.source_id * 8 + leak.number AS id,
                    leak.kind, leak.source_id AS res_id, leak.subject, leak.reason,
-                   leak.company_id, leak.partner_id, leak.user_id, leak.team_id,
+                   leak.company_id, leak.account_id AS partner_id,
+                   leak.user_id, leak.team_id,
                    account.service_tier_id, leak.currency_id,
                    company.currency_id AS company_currency_id,
                    leak.since, leak.since_key,
@@ -154,7 +155,7 @@ class CrmBillingLeakReport(models.Model):
               FROM (%(leaks)s) leak
               JOIN res_company company ON company.id = leak.company_id
               JOIN res_currency main ON main.id = company.currency_id
-         LEFT JOIN res_partner account ON account.id = leak.partner_id
+         LEFT JOIN res_partner account ON account.id = leak.account_id
          LEFT JOIN (%(rates)s) rate
                 ON rate.company_id = leak.company_id
                AND rate.currency_id = leak.currency_id
@@ -187,12 +188,13 @@ class CrmBillingLeakReport(models.Model):
         )
         return SQL(
             """
-            SELECT found.*,
-                   (%(now)s::timestamp AT TIME ZONE 'UTC' AT TIME ZONE
-                    COALESCE(payer.billing_tz, owner.billing_tz, 'UTC'))::date AS today
+            SELECT found.*, account.id AS account_id,
+                   (%(now)s::timestamp AT TIME ZONE 'UTC' AT TIME ZONE COALESCE(
+                       account.billing_tz, owner.billing_tz, 'UTC'))::date AS today
               FROM (%(union)s) found
               JOIN res_company owner ON owner.id = found.company_id
          LEFT JOIN res_partner payer ON payer.id = found.partner_id
+         LEFT JOIN res_partner account ON account.id = payer.commercial_partner_id
             """,
             now=now,
             union=union,

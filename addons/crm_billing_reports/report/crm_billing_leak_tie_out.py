@@ -6,12 +6,12 @@ import pytz
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from .crm_billing_report_mixin import TieOut
+from .crm_billing_report_mixin import ACCOUNT, TieOut
 
 # Filters that the ledger knows as well, by their name on an invoice.
 MOVE_FIELDS = {
     "company_id": "company_id",
-    "partner_id": "commercial_partner_id",
+    "partner_id": ACCOUNT,
     "user_id": "invoice_user_id",
     "team_id": "team_id",
 }
@@ -99,7 +99,8 @@ class CrmBillingLeakReport(models.Model):
     def _is_leaking(self, move, now):
         """Return whether the patience of the company is over, where the account is."""
         company = move.company_id
-        zone = move.commercial_partner_id.billing_tz or company.billing_tz or "UTC"
+        account = move.commercial_partner_id.commercial_partner_id
+        zone = account.billing_tz or company.billing_tz or "UTC"
         today = now.astimezone(pytz.timezone(zone)).date()
         if move.state == "draft":
             days = company.billing_leak_draft_days

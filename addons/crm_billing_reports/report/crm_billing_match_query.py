@@ -96,7 +96,7 @@ class CrmBillingMatchReport(models.Model):
                    move.amount_residual AS open_here,
                    COALESCE(move.currency_id, payment.currency_id,
                             bank_move.currency_id) AS currency_here_id,
-                   COALESCE(move.commercial_partner_id, payer.commercial_partner_id,
+                   COALESCE(account.commercial_partner_id, payer.commercial_partner_id,
                             bank_payer.commercial_partner_id) AS account_here_id,
                    move.invoice_user_id, move.team_id,
                    ABS(move.amount_total_signed) / NULLIF(move.amount_total, 0) AS rate,
@@ -105,7 +105,7 @@ class CrmBillingMatchReport(models.Model):
                    CASE WHEN document.has_open THEN document.amount_open END
                        AS open_there,
                    document.currency_id AS currency_there_id,
-                   document.partner_id AS account_there_id,
+                   mapped.commercial_partner_id AS account_there_id,
                    document.customer_name AS customer_there,
                    EXISTS (SELECT FROM account_move clash
                             WHERE document.move_id IS NULL
@@ -118,12 +118,14 @@ class CrmBillingMatchReport(models.Model):
               FROM crm_billing_outside_document document
               JOIN books ON books.id = document.system_id
          LEFT JOIN account_move move ON move.id = document.move_id
+         LEFT JOIN res_partner account ON account.id = move.commercial_partner_id
          LEFT JOIN account_payment payment ON payment.id = document.payment_id
          LEFT JOIN res_partner payer ON payer.id = payment.partner_id
          LEFT JOIN account_bank_statement_line bank
                 ON bank.id = document.statement_line_id
          LEFT JOIN account_move bank_move ON bank_move.id = bank.move_id
          LEFT JOIN res_partner bank_payer ON bank_payer.id = bank.partner_id
+         LEFT JOIN res_partner mapped ON mapped.id = document.partner_id
              WHERE document.date >= books.start_date OR move.id IS NOT NULL
             """
         )
@@ -137,7 +139,8 @@ class CrmBillingMatchReport(models.Model):
                                        ELSE 'invoice' END,
                    NULL, move.id, NULL, NULL, NULL, TRUE, FALSE,
                    move.name, move.invoice_date, move.amount_total,
-                   move.amount_residual, move.currency_id, move.commercial_partner_id,
+                   move.amount_residual, move.currency_id,
+                   account.commercial_partner_id,
                    move.invoice_user_id, move.team_id,
                    ABS(move.amount_total_signed) / NULLIF(move.amount_total, 0),
                    NULL, NULL::date, NULL::numeric, NULL::numeric, NULL, NULL, NULL,
@@ -149,6 +152,7 @@ class CrmBillingMatchReport(models.Model):
                    FALSE
               FROM account_move move
               JOIN books ON books.company_id = move.company_id
+         LEFT JOIN res_partner account ON account.id = move.commercial_partner_id
              WHERE move.move_type IN ('out_invoice', 'out_refund')
                AND move.state = 'posted'
                AND move.invoice_date >= books.start_date

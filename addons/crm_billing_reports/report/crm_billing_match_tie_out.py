@@ -4,12 +4,12 @@ from odoo import api, models
 from odoo.fields import Domain
 
 from .crm_billing_match_query import BOOKS
-from .crm_billing_report_mixin import TieOut
+from .crm_billing_report_mixin import ACCOUNT, TieOut
 
 # Filters that the ledger knows as well, by their path from an invoice.
 INVOICE_PATHS = {
     "company_id": "company_id",
-    "partner_id": "commercial_partner_id",
+    "partner_id": ACCOUNT,
     "move_id": "id",
     "date": "invoice_date",
 }

@@ -1,7 +1,19 @@
 from odoo import api, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .crm_billing_receivable_query import HISTORY_KEY, RECEIVABLE, get_month
+from .crm_billing_receivable_query import (
+    FIGURES_KEY,
+    HISTORY_KEY,
+    RECEIVABLE,
+    get_month,
+)
+
+COUNTBACKS = {"countback", "countback_over"}
+# What a count-back is made of, with the sales of the past.
+COUNTED = {"company_id", "partner_id", "currency_id", "date", "sales", "closing"}
+PAGE_KEY = "billing_page"  # of the context: rows that are read already
+PAGE = ("id", "company_id", "partner_id", "currency_id", "date", "sales", "closing")
 
 
 class CrmBillingReceivableReport(models.Model):
@@ -15,19 +27,49 @@ class CrmBillingReceivableReport(models.Model):
     @api.private
     @api.readonly
     def search_fetch(self, domain, field_names=None, *args, **kwargs):
-        """Override of `base` to read past sales only where they are asked for."""
-        asked = self._fields if field_names is None else field_names
-        model = self._with_history(domain, asked, args, kwargs)
+        """Override of `base` to read past sales of the accounts found only.
+
+        All past sales are read if the question itself is about a count-back.
+        """
+        asked = set(self._fields if field_names is None else field_names)
+        model = self._with_history(domain, args, kwargs)
+        late = asked & COUNTBACKS if not model.env.context[HISTORY_KEY] else set()
         found = super(CrmBillingReceivableReport, model).search_fetch(
-            domain, field_names, *args, **kwargs
+            domain, [*(asked - late | (COUNTED if late else set()))], *args, **kwargs
         )
+        if late and found:
+            found._with_page().fetch(late)
         return found.with_context(**{HISTORY_KEY: True})
+
+    def _with_page(self):
+        """Return the rows, read already, so that past sales are those of them."""
+        rows = [
+            (
+                row.id,
+                row.company_id.id,
+                row.partner_id.id or 0,
+                row.currency_id.id,
+                row.date,
+                row.sales,
+                row.closing,
+            )
+            for row in self.sudo()
+        ]
+        columns = tuple(zip(*rows, strict=True))
+        return self.sudo().with_context(**{PAGE_KEY: columns})
 
     @api.model
     @api.readonly
     def search_count(self, domain, *args, **kwargs):
-        """Override of `base` to read past sales only where they are asked for."""
+        """Override of `base` to read past sales, or figures, only where they are asked
+        for."""
         model = self._with_history(domain)
+        asked = {one.field_expr for one in Domain(domain).iter_conditions()}
+        if not any(
+            self._fields[name.partition(".")[0]].type in ("float", "monetary")
+            for name in asked
+        ):
+            model = model.with_context(**{FIGURES_KEY: False})
         return super(CrmBillingReceivableReport, model).search_count(
             domain, *args, **kwargs
         )
@@ -51,6 +93,51 @@ class CrmBillingReceivableReport(models.Model):
     def _with_history(self, *question):
         """Return the model that reads past sales if the question names a count-back."""
         return self.with_context(**{HISTORY_KEY: "countback" in repr(question)})
+
+    # === BUSINESS METHODS - PAGE === #
+
+    @property
+    def _table_query(self):
+        """Override: of rows at hand the query is what they are still without."""
+        if page := self.env.context.get(PAGE_KEY):
+            return self._select_page(page)
+        return super()._table_query
+
+    def _select_page(self, page):
+        """Return the count-backs of rows whose other figures are known.
+
+        :param page: their columns, as :meth:`_with_page` makes them
+        """
+        names = ("closing", "sales")
+        ratios = self._get_ratios(
+            **{name: SQL.identifier("figure", name) for name in names},
+            **dict.fromkeys(("opening", "not_due", "days", "months"), SQL("0")),
+            last=SQL("figure.last"),
+            histories=SQL("ARRAY[figure.history]"),
+        )
+        return SQL(
+            """
+            SELECT figure.id, %(ratios)s
+              FROM (SELECT owed.*, NULLIF(
+                               history.sales[1:%(month)s - history.first_month + 1],
+                               '{}') AS history
+                      FROM UNNEST(%(page)s) owed (id, company_id, partner_id,
+                           currency_id, last, sales, closing)
+                 LEFT JOIN (%(history)s) history
+                        ON history.key = ARRAY[
+                           owed.company_id, owed.partner_id, owed.currency_id]) figure
+            """,
+            ratios=SQL(", ").join(
+                SQL("%s AS %s", ratios[name], SQL.identifier(name))
+                for name in sorted(COUNTBACKS)
+            ),
+            month=get_month(SQL("owed.last")),
+            page=SQL(", ").join(
+                SQL("%s::numeric[]" if name in names else "%s", list(values))
+                for name, values in zip(PAGE, page, strict=True)
+            ),
+            history=self._select_history(max(page[PAGE.index("date")]), page[2]),
+        )
 
     # === BUSINESS METHODS - RATIOS === #
 
@@ -176,8 +263,10 @@ class CrmBillingReceivableReport(models.Model):
 
     # === QUERY === #
 
-    def _select_history(self, last):
+    def _select_history(self, last, account_ids=None):
         """Return the sales of each account, month by month up to ``last``.
+
+        :param account_ids: the accounts, 0 stands for none; all if it is None
 
         All arrays begin with the first month of the ledger; an account's months before
         its own first invoice are empty. It is joined by one key: by several of them
@@ -193,7 +282,7 @@ class CrmBillingReceivableReport(models.Model):
              LEFT JOIN res_partner payer ON payer.id = line.partner_id
                  WHERE line.parent_state = 'posted' AND line.date <= %(last)s
                    AND line.account_id = ANY(ARRAY(%(receivable)s))
-                   AND line.display_type = 'payment_term'
+                   AND line.display_type = 'payment_term' AND %(chosen)s
               GROUP BY 1, 2, 3, 4)
             SELECT ARRAY[sold.company_id, sold.partner_id, sold.currency_id] AS key,
                    (SELECT MIN(month) FROM sold) AS first_month,
@@ -211,4 +300,13 @@ class CrmBillingReceivableReport(models.Model):
             last=last,
             receivable=RECEIVABLE,
             last_month=get_month(SQL("%s::date", last)),
+            chosen=SQL("TRUE")
+            if account_ids is None
+            else SQL(
+                "(line.partner_id IN (SELECT id FROM res_partner"
+                " WHERE commercial_partner_id = ANY(%s)) OR %s AND line.partner_id"
+                " IS NULL)",
+                list(account_ids),
+                0 in account_ids,
+            ),
         )

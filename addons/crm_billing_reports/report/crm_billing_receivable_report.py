@@ -4,6 +4,7 @@ from odoo.tools import date_utils
 
 from ..report_rules.collections import MONTHS_OF, cut
 from .crm_billing_ratio import Ratio
+from .crm_billing_report_mixin import ACCOUNT
 
 DEFAULT_MONTHS = 12  # shown where nobody asks for a period
 # Into what the period is cut: months for rows, else what they are grouped by.
@@ -174,7 +175,7 @@ class CrmBillingReceivableReport(models.Model):
             "domain": [
                 ("move_type", "in", ("out_invoice", "out_refund")),
                 ("state", "=", "posted"),
-                ("commercial_partner_id", "=", self.partner_id.id),
+                (ACCOUNT, "=", self.partner_id.id),
                 ("company_id", "=", self.company_id.id),
                 ("currency_id", "=", self.currency_id.id),
                 ("date", ">=", self.date_from),

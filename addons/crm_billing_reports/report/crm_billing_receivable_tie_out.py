@@ -5,15 +5,14 @@ from odoo import api, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .crm_billing_report_mixin import TieOut
+from .crm_billing_report_mixin import ACCOUNT, TieOut
 
-# Filters that the aging and the invoices know as well, by their path from an invoice:
-# its own commercial entity stays what it was when the customer becomes part of another.
+# Filters that the aging and the invoices know as well, by their path from an invoice.
 INVOICE_PATHS = {
     "company_id": "company_id",
-    "partner_id": "partner_id.commercial_partner_id",
+    "partner_id": ACCOUNT,
     "currency_id": "currency_id",
-    "service_tier_id": "partner_id.commercial_partner_id.service_tier_id",
+    "service_tier_id": f"{ACCOUNT}.service_tier_id",
 }
 MOST_DOCUMENTS = 200
 

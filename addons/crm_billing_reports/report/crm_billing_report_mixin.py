@@ -6,6 +6,9 @@ from odoo import api, fields, models
 READER = "account.group_account_invoice"
 # What a report is made for; all figures of a report depend on it.
 PARAMETER_KEYS = ("billing_as_of", "billing_date_from", "billing_date_to")
+# From an invoice to the account it counts for. Its own commercial entity stays the one
+# of the day it was made; all reports show the one of today.
+ACCOUNT = "commercial_partner_id.commercial_partner_id"
 
 
 @dataclass

@@ -104,7 +104,7 @@ class CrmBillingStatusReport(models.Model):
                    move.move_type,
                    %(status)s AS status,
                    move.company_id,
-                   move.commercial_partner_id AS partner_id,
+                   account.id AS partner_id,
                    COALESCE(move.invoice_user_id, account.user_id) AS user_id,
                    account.user_id AS account_manager_id,
                    move.team_id,
@@ -127,7 +127,8 @@ class CrmBillingStatusReport(models.Model):
                    %(overdue)s AS amount_overdue
               FROM account_move move
               JOIN res_company company ON company.id = move.company_id
-         LEFT JOIN res_partner account ON account.id = move.commercial_partner_id
+         LEFT JOIN res_partner payer ON payer.id = move.commercial_partner_id
+         LEFT JOIN res_partner account ON account.id = payer.commercial_partner_id
                    %(joins)s
              WHERE move.move_type IN ('out_invoice', 'out_refund')
                AND move.state != 'cancel'

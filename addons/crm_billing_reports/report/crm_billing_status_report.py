@@ -5,7 +5,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .crm_billing_report_mixin import TieOut
+from .crm_billing_report_mixin import ACCOUNT, TieOut
 
 STATUSES = [
     ("draft", "Draft"),
@@ -21,10 +21,10 @@ STATUSES = [
 # Filters by their path from a journal entry; the others are asked from the report.
 LEDGER_PATHS = {
     "company_id": "company_id",
-    "partner_id": "commercial_partner_id",
+    "partner_id": ACCOUNT,
     "team_id": "team_id",
-    "service_tier_id": "commercial_partner_id.service_tier_id",
-    "account_manager_id": "commercial_partner_id.user_id",
+    "service_tier_id": f"{ACCOUNT}.service_tier_id",
+    "account_manager_id": f"{ACCOUNT}.user_id",
     "currency_id": "currency_id",
     "move_id": "id",
     "date": "date",
@@ -195,7 +195,7 @@ class CrmBillingStatusReport(models.Model):
             return Domain(f"{LEDGER_PATHS[name]}{dot}{rest}", *end)
         if name == "user_id":  # of the account where the invoice has none
             nobody = Domain("invoice_user_id", "=", False)
-            account = Domain(f"commercial_partner_id.user_id{dot}{rest}", *end)
+            account = Domain(f"{ACCOUNT}.user_id{dot}{rest}", *end)
             invoice = Domain(f"invoice_user_id{dot}{rest}", *end)
             return (~nobody & invoice) | (nobody & account)
         # A leaf such as the status is the report's own: its rows have the ids.

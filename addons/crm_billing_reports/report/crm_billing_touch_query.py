@@ -111,9 +111,9 @@ class CrmBillingTouchReport(models.Model):
                    (SELECT MAX(live.id) FROM crm_billing_handoff live
                      WHERE live.lead_id = deal.lead_id AND live.state != 'cancelled'))
          LEFT JOIN res_partner named ON named.id = touch.partner_id
-         LEFT JOIN res_partner account ON account.id = COALESCE(
-                   named.commercial_partner_id, handoff.account_id,
-                   move.commercial_partner_id)
+         LEFT JOIN res_partner known ON known.id = COALESCE(
+                   named.id, handoff.account_id, move.commercial_partner_id)
+         LEFT JOIN res_partner account ON account.id = known.commercial_partner_id
               JOIN res_company company ON company.id = COALESCE(
                    touch.company_id, handoff.company_id, move.company_id)
          LEFT JOIN LATERAL (

@@ -32,3 +32,4 @@ from . import test_reports_machine
 from . import test_revenue_movements
 from . import test_revenue_months
 from . import test_revenue_replay
+from . import test_accounts_agree

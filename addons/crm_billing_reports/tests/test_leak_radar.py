@@ -88,6 +88,30 @@ class TestLeakRadar(ReportsCommon, AgreementCommon):
         self.assertEqual(leak.lead_id, deal)
         self.assertEqual((leak.amount, leak.is_estimated), (700.0, True))
 
+    def test_a_deal_of_nobody_is_not_left_out(self):
+        """Without company, team and salesperson the company is that of its maker."""
+        self.clerk.company_id.billing_leak_since = "2020-01-01"
+        deal = self._create_deal(expected_revenue=700.0)
+        self._win(deal)
+        self.env.cr.execute(
+            "DELETE FROM crm_billing_handoff WHERE lead_id = %s", [deal.id]
+        )
+        deal.invalidate_recordset()
+        deal.write({"company_id": False, "team_id": False, "user_id": False})
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE crm_lead SET create_uid = %s WHERE id = %s",
+            [self.clerk.id, deal.id],
+        )
+        leak = self._find(kind="deal")
+        self.assertEqual((leak.lead_id, leak.company_id), (deal, self.company))
+        self.env.cr.execute(
+            "UPDATE crm_lead SET create_uid = NULL WHERE id = %s", [deal.id]
+        )
+        first = self.env["res.company"].sudo().search([], order="id", limit=1)
+        leak = self.leaks.sudo().search([("lead_id", "=", deal.id)])
+        self.assertEqual(leak.company_id, first)
+
     def test_a_deal_won_just_now_is_on_its_way(self):
         deal = self._create_deal(expected_revenue=700.0)
         self._win(deal)

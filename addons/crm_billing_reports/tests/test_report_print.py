@@ -81,7 +81,7 @@ class TestReportPrint(ExportCommon):
         )
 
     def test_figures_are_read_as_on_the_screen(self):
-        """Days and rates have one decimal, shares are percentages, nothing is a dash."""
+        """Days and rates have one decimal, shares are percentages, nothing is a dash"""
         export = self._get_export()
         months = self.env["crm.billing.revenue.month.report"]._fields
         days = self.env["crm.billing.receivable.report"]._fields["dso"]
