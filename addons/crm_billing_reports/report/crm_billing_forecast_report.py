@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..models.crm_billing_forecast_line import MEASURES, SOURCES
+from .crm_billing_status_query import BANKS
 
 # What nobody could foresee: it came into being after the snapshot.
 NEW = ("new", "Not Foreseen")
@@ -245,7 +246,10 @@ class CrmBillingForecastReport(models.Model):
         )
 
     def _select_money(self, today):
-        """Return what was collected since: matchings of instalments with payments."""
+        """Return what was collected since: matchings of instalments with payments.
+
+        What a payment writes off is no collection (billing rules, 8.6).
+        """
         return SQL(
             """
             SELECT part.id * 4 + 2, chosen.id,
@@ -256,7 +260,8 @@ class CrmBillingForecastReport(models.Model):
                    part.max_date, move.company_id, move.commercial_partner_id,
                    move.invoice_user_id, move.team_id, move.currency_id,
                    billed.agreement_id, move.id,
-                   0, 0, 0, 0, 0, 0, 0, part.amount, 0
+                   0, 0, 0, 0, 0, 0, 0,
+                   part.amount * COALESCE((%(share)s), 1), 0
               FROM chosen
               JOIN account_partial_reconcile part
                 ON part.max_date BETWEEN chosen.date
@@ -264,9 +269,9 @@ class CrmBillingForecastReport(models.Model):
               JOIN account_move_line line ON line.id = part.debit_move_id
               JOIN account_move move ON move.id = line.move_id
                AND move.company_id = chosen.company_id
-              JOIN account_move_line other ON other.id = part.credit_move_id
-              JOIN account_move paying ON paying.id = other.move_id
-              JOIN account_journal journal ON journal.id = paying.journal_id
+              JOIN account_move_line credit ON credit.id = part.credit_move_id
+              JOIN account_journal journal ON journal.id = credit.journal_id
+         LEFT JOIN account_payment payment ON payment.id = credit.payment_id
         CROSS JOIN LATERAL (
                    SELECT min(agreement_id) AS agreement_id
                      FROM account_move_crm_billing_agreement_rel
@@ -278,8 +283,9 @@ class CrmBillingForecastReport(models.Model):
                       AND expected.forecast_id = chosen.id) known
              WHERE move.move_type = 'out_invoice' AND move.state = 'posted'
                AND line.display_type = 'payment_term'
-               AND (paying.origin_payment_id IS NOT NULL
-                    OR journal.type IN ('bank', 'cash', 'credit'))
+               AND journal.type IN %(banks)s
             """,
             today=today,
+            share=self.env["crm.billing.collection.report"]._select_share(),
+            banks=BANKS,
         )

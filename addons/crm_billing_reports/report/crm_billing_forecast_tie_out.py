@@ -6,6 +6,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from .crm_billing_report_mixin import ACCOUNT, TieOut
+from .crm_billing_status_query import BANKS
 
 # Filters that the ledger knows as well, by their name on an invoice.
 MOVE_FIELDS = {
@@ -68,7 +69,7 @@ class CrmBillingForecastReport(models.Model):
             (
                 _("Collected"),
                 collected,
-                _("matched payments"),
+                _("matched payments, less what they write off"),
                 self._get_collected(forecast, domain),
             ),
         )
@@ -121,12 +122,9 @@ class CrmBillingForecastReport(models.Model):
             Domain("move_id", "in", self.env["account.move"]._search(invoices))
             & Domain("display_type", "=", "payment_term")
         )
-        payments = lines._search(
-            Domain("move_id.origin_payment_id", "!=", False)
-            | Domain("journal_id.type", "in", ("bank", "cash", "credit"))
-        )
+        payments = lines._search(Domain("journal_id.type", "in", BANKS))
         # Whoever reads the report is told what it is compared with.
-        [(total,)] = (
+        [(matched,)] = (
             self.env["account.partial.reconcile"]
             .sudo()
             ._read_group(
@@ -136,7 +134,13 @@ class CrmBillingForecastReport(models.Model):
                 aggregates=["amount:sum"],
             )
         )
-        return Decimal(str(total or 0))
+        [(written_off,)] = self.env["crm.billing.collection.report"]._read_group(
+            Domain("company_id", "=", forecast.company_id.id)
+            & Domain("move_id", "any", invoices)
+            & self._get_days("date", forecast),
+            aggregates=["amount_written_off:sum"],
+        )
+        return Decimal(str(matched or 0)) - Decimal(str(written_off or 0))
 
     def _get_move_domain(self, forecast, domain):
         """Return the posted invoices that the filters of the report leave."""

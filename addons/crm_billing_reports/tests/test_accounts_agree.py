@@ -5,7 +5,7 @@ from .access_common import AccessCommon
 
 @tagged("post_install", "-at_install")
 class TestAccountsAgree(AccessCommon):
-    """All reports show the account of today, whoever owed it on the day of the invoice"""
+    """All reports show the account of today, not that of the day of the invoice"""
 
     @classmethod
     def setUpClass(cls):

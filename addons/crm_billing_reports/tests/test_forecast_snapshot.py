@@ -262,6 +262,31 @@ class TestForecastSnapshot(ReportsCommon, AgreementCommon):
             for proof in self.report.get_tie_outs(domain):
                 self.assertEqual(proof["difference"], 0.0, proof["ledger_label"])
 
+    def test_what_a_payment_writes_off_is_not_collected(self):
+        move = self._create_dated("2027-06-01", 50.0, due="2027-06-18")
+        self._forecast()
+        with freeze_time("2027-06-25 12:00:00"):
+            wizard = self.env["account.payment.register"].with_context(
+                active_model="account.move", active_ids=move.ids
+            )
+            wizard.create(
+                {
+                    "payment_date": "2027-06-20",
+                    "amount": 45.0,
+                    "payment_difference_handling": "reconcile",
+                    "writeoff_account_id": (
+                        self.company.expense_currency_exchange_account_id.id
+                    ),
+                }
+            ).action_create_payments()
+            self.assertEqual(move.amount_residual, 0.0)
+            self.env.flush_all()
+            domain = [("partner_id", "=", self.account.id), ("as_of", "=", TODAY)]
+            [(collected,)] = self.report._read_group(domain, [], ["cash_actual:sum"])
+            self.assertEqual(collected, 45.0)
+            for proof in self.report.get_tie_outs(domain):
+                self.assertEqual(proof["difference"], 0.0, proof["ledger_label"])
+
     def test_the_ledger_of_a_past_day_that_changes_shows_as_a_difference(self):
         self._create_dated("2027-06-01", 50.0)
         self._forecast()
