@@ -1,6 +1,8 @@
 from odoo import models
 from odoo.tools import SQL
 
+from .crm_billing_report_currency import get_core_rate
+
 # An id of the board is the id of what the row is about, times four, plus where it is
 # from; one of a document that is only here also says which of its company's books miss
 # it, of eight at the most.
@@ -276,6 +278,7 @@ class CrmBillingMatchReport(models.Model):
 
     def _get_rate(self, currency, day):
         """Return the SQL of a rate to the company's currency: of invoice or day."""
+        root = SQL("books.root_id")
         return SQL(
             """
             CASE WHEN %(currency)s = books.company_currency_id THEN 1
@@ -284,22 +287,8 @@ class CrmBillingMatchReport(models.Model):
                  ELSE %(home)s / %(foreign)s END
             """,
             currency=currency,
-            home=self._get_rate_of(SQL("books.company_currency_id"), day),
-            foreign=self._get_rate_of(currency, day),
-        )
-
-    def _get_rate_of(self, currency, day):
-        return SQL(
-            """
-            COALESCE((
-                SELECT rate.rate FROM res_currency_rate rate
-                 WHERE rate.currency_id = %(currency)s
-                   AND rate.name <= %(day)s
-                   AND COALESCE(rate.company_id, books.root_id) = books.root_id
-              ORDER BY rate.company_id, rate.name DESC LIMIT 1), 1)
-            """,
-            currency=currency,
-            day=day,
+            home=get_core_rate(SQL("books.company_currency_id"), root, day),
+            foreign=get_core_rate(currency, root, day),
         )
 
     def _get_reason(self):

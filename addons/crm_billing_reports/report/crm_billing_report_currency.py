@@ -5,6 +5,38 @@ from odoo.tools import SQL
 IN_ONE_CURRENCY = ("sum", "sum_currency", "avg", "min", "max")
 
 
+def get_core_rate(currency, root, day):
+    """Return what `res.currency` does, in SQL: units of a currency for one of its base.
+
+    It is the last rate until the day, else the first one after it, else 1.
+
+    Rates of the company come before those of all companies. Each case is looked up
+    by itself, so that an index finds it.
+    """
+    cases = [
+        SQL(
+            """
+            (SELECT rate.rate FROM res_currency_rate rate
+              WHERE rate.currency_id = %s AND %s AND %s
+           ORDER BY rate.name %s LIMIT 1)
+            """,
+            currency,
+            owner,
+            time,
+            order,
+        )
+        for time, order in (
+            (SQL("rate.name <= %s", day), SQL("DESC")),
+            (SQL("rate.name > %s", day), SQL("ASC")),
+        )
+        for owner in (
+            SQL("rate.company_id = %s", root),
+            SQL("rate.company_id IS NULL"),
+        )
+    ]
+    return SQL("COALESCE(%s, 1.0)", SQL(", ").join(cases))
+
+
 class CrmBillingReportMixin(models.AbstractModel):
     """Amounts of different currencies are never added up (billing rules, 8.3)."""
 

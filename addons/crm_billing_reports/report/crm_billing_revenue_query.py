@@ -10,6 +10,7 @@ from ..report_rules.movement import (
     RATE_DIGITS,
     REACTIVATION,
 )
+from .crm_billing_report_currency import get_core_rate
 
 # Digits at which sums are cut before they are rounded: nearer to a tie than this is no
 # sum of fractions of prices, unless it is one. A quotient of rates has fewer of them.
@@ -333,37 +334,7 @@ class CrmBillingRevenueMixin(models.AbstractModel):
         """
         return SQL(
             "ROUND(%s, %s) / %s",
-            self._get_core_rate(home, root, day),
+            get_core_rate(home, root, day),
             QUOTIENT_DIGITS,
-            self._get_core_rate(money, root, day),
+            get_core_rate(money, root, day),
         )
-
-    @staticmethod
-    def _get_core_rate(currency, root, day):
-        """Return the last rate until the day, else the first one after it, else 1.
-
-        Rates of the company come before those of all companies. Each case is looked up
-        by itself, so that an index finds it.
-        """
-        cases = [
-            SQL(
-                """
-                (SELECT rate.rate FROM res_currency_rate rate
-                  WHERE rate.currency_id = %s AND %s AND %s
-               ORDER BY rate.name %s LIMIT 1)
-                """,
-                currency,
-                owner,
-                time,
-                order,
-            )
-            for time, order in (
-                (SQL("rate.name <= %s", day), SQL("DESC")),
-                (SQL("rate.name > %s", day), SQL("ASC")),
-            )
-            for owner in (
-                SQL("rate.company_id = %s", root),
-                SQL("rate.company_id IS NULL"),
-            )
-        ]
-        return SQL("COALESCE(%s, 1.0)", SQL(", ").join(cases))

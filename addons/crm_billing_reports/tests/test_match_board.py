@@ -125,6 +125,14 @@ class TestMatchBoard(MatchCommon):
         (row,) = self._get_board(("number", "=", "Q-9"))
         self.assertEqual(row.balance_there, 60.0)
 
+    def test_before_the_first_rate_that_one_counts(self):
+        other = self.env["res.currency"].create({"name": "XTS", "symbol": "x"})
+        other.rate_ids = [Command.create({"name": "2026-06-01", "rate": 4.0})]
+        self._read({**self._invoice_row(id="9", number="Q-9"), "Currency": "XTS"})
+        (row,) = self._get_board(("number", "=", "Q-9"))
+        expected = other._convert(120, self.company.currency_id, self.company, row.date)
+        self.assertEqual((row.balance_there, expected), (30.0, 30.0))
+
     def test_credit_notes_and_payments_are_negative(self):
         refund = self._create_dated("2026-03-09", -30.0)
         self._read(self._invoice_row(refund), self._invoice_row(), self._payment_row())
