@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import date_utils
 
 from ..report_rules.collections import MONTHS_OF, cut
@@ -10,6 +11,7 @@ DEFAULT_MONTHS = 12  # shown where nobody asks for a period
 # Into what the period is cut: months for rows, else what they are grouped by.
 UNIT_KEY = "billing_slice_unit"
 WHOLE = "whole"
+MANY_YEARS = 10  # more are cut from where the ledger begins: each slice costs
 
 
 class CrmBillingReceivableReport(models.Model):
@@ -225,7 +227,18 @@ class CrmBillingReceivableReport(models.Model):
         unit = unit or self.env.context.get(UNIT_KEY, "month")
         if unit == WHOLE:
             return cut(*self._get_period(), None)
-        return cut(*self._get_period(), self._get_unit([f"date:{unit}"]))
+        first, last = self._get_period()
+        if last.year - first.year > MANY_YEARS:
+            first = max(first, min(last, self._get_ledger_start()))
+        return cut(first, last, self._get_unit([f"date:{unit}"]))
+
+    @api.model
+    def _get_ledger_start(self):
+        """Return New Year's Day of the first year with an entry in any company."""
+        # Whoever reads the report learns a year, no entry.
+        entries = self.env["account.move"].sudo()
+        [(first,)] = entries._read_group(Domain.TRUE, aggregates=["date:min"])
+        return date_utils.start_of(first or fields.Date.context_today(self), "year")
 
     @api.model
     def _with_unit(self, groupby):

@@ -69,6 +69,27 @@ class TestReceivables(ReceivablesCommon):
         )
         self.assertAlmostEqual(float(ratios[3]), 100 * 108 / 138, 8)
 
+    def test_a_century_is_cut_from_where_the_ledger_begins(self):
+        self._create_example()
+        self._create_dated("2019-05-05", 10, due="2019-05-31")
+        self.env.flush_all()
+        century = self.receivables.with_context(
+            billing_date_from="1900-01-01", billing_as_of="2027-12-31"
+        )
+        first = self.env["account.move"].sudo().search([], order="date", limit=1).date
+        self.assertLessEqual(first, date(2019, 5, 5))
+        for unit, step in (("month", 12), ("quarter", 4), ("year", 1)):
+            slices = century._get_slices(unit)
+            self.assertEqual(slices[0].first, date(first.year, 1, 1))
+            self.assertEqual(len(slices), step * (2028 - first.year))
+        names = [*FIGURES, "dso"]
+        self.assertEqual(
+            self._read_rows("1900-01-01", "2027-12-31", names),
+            self._read_rows(f"{first.year}-01-01", "2027-12-31", names),
+        )
+        [figures] = self._read_figures("1900-01-01", "1950-12-31")
+        self.assertEqual([one or 0 for one in figures], [0, 0, 0, 0])
+
     def test_count_back_of_the_rules(self):
         self._create_dated("2027-10-01", 40000, due="2027-12-31")
         november = self._create_dated("2027-11-10", 52000, due="2027-12-31")
