@@ -30,6 +30,7 @@ LEDGER_PATHS = {
     "date": "date",
     "invoice_date": "invoice_date",
 }
+PROOFS = ("total", "billed", "overdue")
 MOST_DOCUMENTS = 200
 
 
@@ -106,7 +107,11 @@ class CrmBillingStatusReport(models.Model):
         string="Open", readonly=True, currency_field="company_currency_id"
     )
     amount_overdue = fields.Monetary(
-        string="Overdue", readonly=True, currency_field="company_currency_id"
+        string="Overdue",
+        readonly=True,
+        currency_field="company_currency_id",
+        help="Of invoices. What entries without an invoice owe, such as opening "
+        "balances, stands in Aging and in Overdue by Account only.",
     )
 
     # === ACTION METHODS === #
@@ -123,11 +128,14 @@ class CrmBillingStatusReport(models.Model):
         """Override: the report is the list of invoices, and what receivables say.
 
         The first proof is against the invoices, drafts included; the second one
-        against what these invoices put on the receivable accounts.
+        against what these invoices put on the receivable accounts; the third one
+        against what is open of their instalments that the aging of today has overdue.
         """
         domain = Domain(domain)
         moves = self._get_ledger_domain(domain)
-        mine = self._sum_by_company(self, domain, ["amount_total", "amount_billed"])
+        mine = self._sum_by_company(
+            self, domain, ["amount_total", "amount_billed", "amount_overdue"]
+        )
         invoices = self._sum_by_company(
             self.env["account.move"].sudo(), moves, ["amount_total_signed"]
         )
@@ -136,36 +144,52 @@ class CrmBillingStatusReport(models.Model):
             self._get_receivable_domain(moves),
             ["balance"],
         )
+        late = self._sum_by_company(
+            self.env["account.move.line"].sudo(),
+            self._get_late_domain(moves),
+            ["amount_residual"],
+        )
         proofs = []
         for company in sorted({*mine, *invoices}, key=lambda company: company.id):
-            total, billed = mine[company] or (Decimal(0), Decimal(0))
-            (listed,) = invoices[company] or (Decimal(0),)
-            (balance,) = booked[company] or (Decimal(0),)
+            amounts = mine[company] or (Decimal(0),) * len(PROOFS)
+            ledgers = [
+                (sums[company] or (Decimal(0),))[0] for sums in (invoices, booked, late)
+            ]
             proofs += [
-                self._prove(company, total, listed, domain, moves, is_booked=False),
-                self._prove(company, billed, balance, domain, moves, is_booked=True),
+                self._prove(company, kind, amount, ledger, domain, moves)
+                for kind, amount, ledger in zip(PROOFS, amounts, ledgers, strict=True)
             ]
         return proofs
 
-    def _prove(self, company, amount, ledger, domain, moves, is_booked):
-        """Return one proof; what causes a difference is looked for only if there is."""
-        label = self.env._("Billed") if is_booked else self.env._("Total")
+    def _prove(self, company, kind, amount, ledger, domain, moves):
+        """Return one proof; what causes a difference is looked for only if there is.
+
+        :param kind: one of ``PROOFS``
+        """
+        label, ledger_label = self._get_proof_labels()[kind]
         if len(self.env.companies) > 1:
             label = f"{company.name}: {label}"
         currency = company.currency_id
-        is_equal = currency.compare_amounts(float(amount), float(ledger)) == 0
+        documents = ()
+        if currency.compare_amounts(float(amount), float(ledger)):
+            find = self._find_late if kind == "overdue" else self._find_culprits
+            documents = ("account.move", find(company, domain, moves))
         return TieOut(
             label=label,
             amount=amount,
-            ledger_label=self.env._("booked on receivable accounts")
-            if is_booked
-            else self.env._("list of invoices"),
+            ledger_label=ledger_label,
             ledger_amount=ledger,
             currency_id=currency.id,
-            documents=()
-            if is_equal
-            else ("account.move", self._find_culprits(company, domain, moves)),
+            documents=documents,
         )
+
+    def _get_proof_labels(self):
+        _ = self.env._
+        return {
+            "total": (_("Total"), _("list of invoices")),
+            "billed": (_("Billed"), _("booked on receivable accounts")),
+            "overdue": (_("Overdue"), _("aging, without entries that are no invoices")),
+        }
 
     @api.model
     def _sum_by_company(self, records, domain, names):
@@ -209,6 +233,36 @@ class CrmBillingStatusReport(models.Model):
                 ("account_id.account_type", "=", "asset_receivable"),
             ]
         ) & Domain("move_id", "any", moves)
+
+    def _get_late_domain(self, moves):
+        """Return the items of ``moves`` that the aging of today has overdue."""
+        today = fields.Date.to_string(fields.Date.context_today(self))
+        aging = self.env["crm.billing.aging.report"].sudo()
+        late = aging.with_context(billing_as_of=today)._search(
+            Domain("overdue", "!=", 0) & Domain("move_id", "any", moves)
+        )
+        return Domain("id", "in", late.subselect())
+
+    def _find_late(self, company, domain, moves):
+        """Return ids of the documents of which both sides have not the same overdue."""
+        own = Domain("company_id", "=", company.id)
+        late = Domain("amount_overdue", "!=", 0)
+        mine = dict(
+            self._read_group(domain & own & late, ["move_id"], ["amount_overdue:sum"])
+        )
+        ledger = dict(
+            self.env["account.move.line"]
+            .sudo()
+            ._read_group(
+                own & self._get_late_domain(moves), ["move_id"], ["amount_residual:sum"]
+            )
+        )
+        compare = company.currency_id.compare_amounts
+        return sorted(
+            move.id
+            for move in {*mine, *ledger}
+            if compare(mine.get(move, 0.0), ledger.get(move, 0.0))
+        )[:MOST_DOCUMENTS]
 
     def _find_culprits(self, company, domain, moves):
         """Return ids of the documents that one side has and the other one has not, or
