@@ -218,7 +218,8 @@ class CrmBillingStatusReport(models.Model):
             """
             SELECT line.move_id,
                    MIN(term.date_due) AS oldest,
-                   SUM(line.amount_residual) FILTER (WHERE term.date_due < %(today)s)
+                   SUM(line.amount_residual) FILTER (
+                       WHERE term.date_due < %(today)s AND line.date <= %(today)s)
                        AS overdue
               FROM account_move_line line
               JOIN account_move invoice ON invoice.id = line.move_id

@@ -271,9 +271,63 @@ class TestInvoiceStatus(ReportsCommon):
         self._bill(300.0)
         self._bill(-20.0)
         self._bill(50.0).button_draft()
-        total, billed = self._get_proofs()
+        total, billed, overdue = self._get_proofs()
         self.assertEqual((total["amount"], total["ledger_amount"]), (330.0, 330.0))
         self.assertEqual((billed["amount"], billed["ledger_amount"]), (280.0, 280.0))
+        self.assertEqual((overdue["amount"], overdue["ledger_amount"]), (0.0, 0.0))
+
+    def test_overdue_ties_to_the_aging(self):
+        """What is no invoice is overdue in the aging, and named in the proof."""
+        day = self.today - timedelta(days=2)
+        self._bill(300.0, due=day)
+        self._pay_on(self._bill(80.0, due=day), self.today, 30.0)
+        self._pay_on(self._bill(40.0, due=day), self.later)
+        self._create_dated(self.later, 70.0, due=day, account=self.client)
+        self._book(500.0)
+        [row] = self.env["crm.billing.overdue.report"].search(
+            [("partner_id", "=", self.client.id)]
+        )
+        self.assertEqual(row.amount_company, 300.0 + 50.0 + 40.0 + 500.0)
+        overdue = self._get_proofs()[2]
+        self.assertEqual(overdue["amount"], 350.0)
+        self.assertTrue(overdue["ties"])
+
+    def test_a_difference_of_overdue_names_the_document(self):
+        day = self.today - timedelta(days=2)
+        good, bad = self._bill(300.0, due=day), self._bill(100.0, due=day)
+        items = bad.line_ids.filtered("date_maturity")
+        self.env.flush_all()
+        # Not open, says the index of open items that the aging starts from.
+        self.env.cr.execute(
+            "UPDATE account_move_line SET reconciled = TRUE WHERE id = %s", [items.id]
+        )
+        overdue = self._get_proofs()[2]
+        self.assertEqual(overdue["difference"], 100.0)
+        self.assertEqual(overdue["documents"], ("account.move", [bad.id]))
+        self.assertNotIn(good.id, overdue["documents"][1])
+
+    def _book(self, amount):
+        """Book a debit of the client without an invoice, such as an opening balance."""
+        invoice = self._bill(1.0).line_ids
+        accounts = invoice.sorted("balance", reverse=True).account_id
+        entry = self.env["account.move"].create(
+            {
+                "move_type": "entry",
+                "date": self.today - timedelta(days=30),
+                "line_ids": [
+                    Command.create(
+                        {
+                            "account_id": account.id,
+                            "partner_id": self.client.id,
+                            "balance": sign * amount,
+                        }
+                    )
+                    for account, sign in zip(accounts, (1, -1), strict=True)
+                ],
+            }
+        )
+        entry.action_post()
+        return entry
 
     def test_ties_below_every_filter(self):
         move = self._bill(300.0, due=self.today - timedelta(days=1))
@@ -298,7 +352,7 @@ class TestInvoiceStatus(ReportsCommon):
             (("user_id.login", "=", "billing_seller"), 300.0),
         ):
             with self.subTest(leaf=leaf):
-                for proof in self._get_proofs([client, leaf]):
+                for proof in self._get_proofs([client, leaf])[:2]:
                     self.assertEqual(proof["amount"], amount)
                     self.assertEqual(proof["ledger_amount"], amount)
 
@@ -308,7 +362,7 @@ class TestInvoiceStatus(ReportsCommon):
         self.env.cr.execute(
             "UPDATE account_move SET amount_total_signed = 112 WHERE id = %s", [bad.id]
         )
-        _total, billed = self._get_proofs()
+        _total, billed, _overdue = self._get_proofs()
         self.assertEqual(billed["difference"], 12.0)
         self.assertEqual(billed["documents"], ("account.move", [bad.id]))
         self.assertNotIn(good.id, billed["documents"][1])
