@@ -20,7 +20,8 @@ LOADED = """
     && !document.querySelector(".o_loading_indicator, .o_blockUI")
     && [...document.images].every((image) => image.complete)
 """
-SETTLED = "new Promise((done) => setTimeout(() => done(true), 400))"
+SETTLED = "new Promise((done) => setTimeout(() => done(true), 1500))"  # charts grow
+DISMISS = "document.querySelectorAll('.o_notification_close').forEach((b) => b.click())"
 
 
 def main(arguments):
@@ -61,6 +62,8 @@ def _take(url, name, login, path, clicks):
             for selector in clicks:
                 page.click(selector)
                 _wait(page)
+            page.evaluate(DISMISS)
+            _wait(page)
             page.screenshot(IMAGES / f"{name}.png")
     except BrowserError as error:
         raise say.Trouble(f"{name}.png: {error}") from error
