@@ -5,7 +5,8 @@ from odoo.tools import SQL
 
 # A row is the account's number and its month: ids stay below 2^31.
 MONTHS, FIRST_YEAR = 2000, 1990
-HISTORY_KEY = "billing_with_history"  # of the context: whether the count-back is read
+# Of the context: whether the count-back is read, and whether figures are at all.
+HISTORY_KEY, FIGURES_KEY = "billing_with_history", "billing_with_figures"
 RECEIVABLE = SQL(
     "SELECT id FROM account_account WHERE account_type = %s", "asset_receivable"
 )
@@ -117,7 +118,9 @@ class CrmBillingReceivableReport(models.Model):
             first_month=FIRST_YEAR * 12,
             last_month=last_month,
             begun_month=get_month(SQL("GREATEST(owed.first, owed.begun)")),
-            owed=self._select_owed(slices),
+            owed=self._select_owed(slices)
+            if self.env.context.get(FIGURES_KEY, True)
+            else self._select_begun(slices),
             history=self._select_history(slices[-1].last)
             if self.env.context.get(HISTORY_KEY, True)
             else NO_HISTORY,
@@ -164,10 +167,45 @@ class CrmBillingReceivableReport(models.Model):
             whole=[None, *(one.whole_months or 0 for one in slices)],
         )
 
-    def _select_booked(self, slices):
-        """Return what each account's figures change by in each slice, 0 is before."""
+    def _select_begun(self, slices):
+        """Return the same rows without figures, to count them in a fraction of the
+        time."""
+        begun, _late = self._get_places(SQL("line"), SQL("account.begun"), slices)
         return SQL(
             """
+            SELECT account.*, 0 AS number, step.*, NULL::numeric AS months,
+                   NULL::numeric AS opening, NULL::numeric AS sales,
+                   NULL::numeric AS closing, NULL::numeric AS not_due
+              FROM (SELECT line.company_id,
+                           COALESCE(payer.commercial_partner_id, 0) AS partner_id,
+                           line.currency_id, MIN(line.begun) AS begun
+                      FROM (SELECT line.company_id, line.partner_id, line.currency_id,
+                                   MIN(line.date) AS begun
+                              FROM account_move_line line
+                             WHERE %(population)s
+                          GROUP BY line.company_id, line.partner_id, line.currency_id
+                           ) line
+                 LEFT JOIN res_partner payer ON payer.id = line.partner_id
+                  GROUP BY 1, 2, 3) account
+              JOIN UNNEST(%(n)s, %(first)s, %(last)s, %(days)s)
+                   step (n, first, last, days) ON step.n >= %(begun)s
+            """,
+            population=self._get_population(slices),
+            begun=begun,
+            n=list(range(1, len(slices) + 1)),
+            first=[one.first for one in slices],
+            last=[one.last for one in slices],
+            days=[one.days for one in slices],
+        )
+
+    def _select_booked(self, slices):
+        """Return what each account's figures change by in each slice, 0 is before.
+
+        What is no more not due is taken off in the slice of the day after its due date.
+        """
+        return SQL(
+            """
+            WITH item AS (%(items)s)
             SELECT entry.company_id,
                    COALESCE(payer.commercial_partner_id, 0) AS partner_id,
                    entry.currency_id, entry.n,
@@ -176,18 +214,27 @@ class CrmBillingReceivableReport(models.Model):
                    SUM(entry.sales) AS sales,
                    MIN(entry.line_id) AS line_id,
                    MIN(entry.day) AS begun
-              FROM (%(items)s UNION ALL %(late)s UNION ALL %(matched)s) entry
+              FROM (SELECT company_id, partner_id, currency_id, line_id, day,
+                           booked AS n, closing, not_due, sales
+                      FROM item
+                 UNION ALL
+                    SELECT company_id, partner_id, currency_id, line_id, day,
+                           late, 0, -not_due, 0
+                      FROM item
+                     WHERE late <= %(count)s
+                 UNION ALL %(matched)s) entry
          LEFT JOIN res_partner payer ON payer.id = entry.partner_id
           GROUP BY entry.company_id, COALESCE(payer.commercial_partner_id, 0),
                    entry.currency_id, entry.n
             """,
             items=self._select_items(slices),
-            late=self._select_late(slices),
+            count=len(slices),
             matched=self._select_matched(slices),
         )
 
     def _select_items(self, slices):
-        """Return all items of the receivable accounts on their dates.
+        """Return the items of the receivable accounts, added up by their two slices:
+        that of their date, and of debits not yet due then the one they are late from.
 
         Items of this kind stand on invoices and credit notes only, and add up to the
         total of their document.
@@ -196,39 +243,24 @@ class CrmBillingReceivableReport(models.Model):
         return SQL(
             """
             SELECT line.company_id, line.partner_id, line.currency_id,
-                   line.id AS line_id, line.date AS day, %(booked)s AS n,
-                   line.balance AS closing,
+                   MIN(line.id) AS line_id, MIN(line.date) AS day,
+                   %(booked)s AS booked,
                    CASE WHEN line.balance > 0 AND %(late)s > %(booked)s
-                        THEN line.balance ELSE 0 END AS not_due,
-                   CASE WHEN line.display_type = 'payment_term'
-                        THEN line.balance ELSE 0 END AS sales
+                        THEN %(late)s END AS late,
+                   SUM(line.balance) AS closing,
+                   COALESCE(SUM(line.balance) FILTER (
+                       WHERE line.balance > 0 AND %(late)s > %(booked)s), 0) AS not_due,
+                   COALESCE(SUM(line.balance) FILTER (
+                       WHERE line.display_type = 'payment_term'), 0) AS sales
               FROM account_move_line line
          LEFT JOIN crm_billing_retention_release release
                 ON release.id = line.billing_release_id
              WHERE %(population)s
+          GROUP BY line.company_id, line.partner_id, line.currency_id, 6, 7
             """,
             booked=booked,
             late=late,
             population=self._get_population(slices),
-        )
-
-    def _select_late(self, slices):
-        """Return what is no more not due, on the day after its due date."""
-        booked, late = self._get_places(SQL("line"), SQL("line.date"), slices)
-        return SQL(
-            """
-            SELECT line.company_id, line.partner_id, line.currency_id,
-                   line.id, line.date, %(late)s, 0, -line.balance, 0
-              FROM account_move_line line
-         LEFT JOIN crm_billing_retention_release release
-                ON release.id = line.billing_release_id
-             WHERE %(population)s AND line.balance > 0
-               AND %(late)s > %(booked)s AND %(late)s <= %(count)s
-            """,
-            booked=booked,
-            late=late,
-            population=self._get_population(slices),
-            count=len(slices),
         )
 
     def _select_matched(self, slices):

@@ -12,6 +12,15 @@ from .crm_billing_receivable_query import (
 COUNTBACKS = {"countback", "countback_over"}
 # What a count-back is made of, with the sales of the past.
 COUNTED = {"company_id", "partner_id", "currency_id", "date", "sales", "closing"}
+# What a row says of its account, whatever that owes.
+WITHOUT_FIGURES = {
+    "company_id",
+    "currency_id",
+    "partner_id",
+    "service_tier_id",
+    "team_id",
+    "user_id",
+}
 PAGE_KEY = "billing_page"  # of the context: rows that are read already
 PAGE = ("id", "company_id", "partner_id", "currency_id", "date", "sales", "closing")
 
@@ -64,11 +73,10 @@ class CrmBillingReceivableReport(models.Model):
         """Override of `base` to read past sales, or figures, only where they are asked
         for."""
         model = self._with_history(domain)
-        asked = {one.field_expr for one in Domain(domain).iter_conditions()}
-        if not any(
-            self._fields[name.partition(".")[0]].type in ("float", "monetary")
-            for name in asked
-        ):
+        asked = {
+            one.field_expr.partition(".")[0] for one in Domain(domain).iter_conditions()
+        }
+        if asked <= WITHOUT_FIGURES | {*self._parameter_fields}:
             model = model.with_context(**{FIGURES_KEY: False})
         return super(CrmBillingReceivableReport, model).search_count(
             domain, *args, **kwargs
@@ -99,7 +107,8 @@ class CrmBillingReceivableReport(models.Model):
     @property
     def _table_query(self):
         """Override: of rows at hand the query is what they are still without."""
-        if page := self.env.context.get(PAGE_KEY):
+        page = self.env.su and self.env.context.get(PAGE_KEY)
+        if page:
             return self._select_page(page)
         return super()._table_query
 
