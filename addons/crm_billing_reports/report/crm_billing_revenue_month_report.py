@@ -9,6 +9,8 @@ from .crm_billing_revenue_query import ROOT
 OPENINGS = ("opening", "opening_count")
 CLOSINGS = ("closing", "arr", "closing_count")
 RATIOS = {"net_retention": NET, "gross_retention": GROSS}
+# Of the context: whether each group is of one month, which opens and closes it.
+ONE_MONTH_KEY, ONE_MONTH = "billing_one_month", {"date:month"}
 
 
 class CrmBillingRevenueMonthReport(models.Model):
@@ -207,6 +209,23 @@ class CrmBillingRevenueMonthReport(models.Model):
 
     # === QUERY - GROUPS === #
 
+    @api.model
+    def _read_group(self, domain, groupby=(), *args, **kwargs):
+        """Override of `base` to tell the columns whether a group is of one month."""
+        model = self.with_context(**{ONE_MONTH_KEY: not ONE_MONTH.isdisjoint(groupby)})
+        return super(CrmBillingRevenueMonthReport, model)._read_group(
+            domain, groupby, *args, **kwargs
+        )
+
+    @api.model
+    def _read_grouping_sets(self, domain, grouping_sets, *args, **kwargs):
+        """Override of `base` to tell the columns whether groups are of one month."""
+        is_one = not any(ONE_MONTH.isdisjoint(groupby) for groupby in grouping_sets)
+        model = self.with_context(**{ONE_MONTH_KEY: is_one})
+        return super(CrmBillingRevenueMonthReport, model)._read_grouping_sets(
+            domain, grouping_sets, *args, **kwargs
+        )
+
     @staticmethod
     def _get_ratio(kinds, opening=None, total=None):
         """Return the retention of a row or a group, nothing where nothing opened."""
@@ -246,7 +265,15 @@ class CrmBillingRevenueMonthReport(models.Model):
             self._field_to_sql(self._table, field_name, query)
             for field_name in (name, "date", "company_currency_id")
         )
-        if self._fields[name].type == "monetary":
+        is_money = self._fields[name].type == "monetary"
+        if is_money and self.env.context.get(ONE_MONTH_KEY):
+            return SQL(
+                "CASE WHEN MIN(%(currency)s) = MAX(%(currency)s)"
+                " THEN SUM(%(column)s) END",
+                currency=company_currency,
+                column=column,
+            )
+        if is_money:
             return SQL(
                 """
                 CASE WHEN MIN(%(currency)s) = MAX(%(currency)s) THEN (
