@@ -51,6 +51,39 @@ class TestRevenueMonths(RevenueCommon):
         )
         return dict(zip(self.names, sums, strict=True))
 
+    # === HOW IT IS READ === #
+
+    def test_queries_do_not_grow(self):
+        """One query reads a report, however many accounts and months it has."""
+        self._create_example()
+        domain = [("as_of", "=", "2027-12-31")]
+        months = ["opening:sum", "closing:sum", "net_retention:avg"]
+        questions = [
+            (self.months, ["date:month"], months),
+            (self.months, ["date:quarter", "partner_id"], months),
+            (self.movements, ["date:month", "kind"], ["amount:sum"]),
+            (self.cohorts, ["cohort:month", "age"], ["retention:avg"]),
+        ]
+        self.env.flush_all()
+        for report, groupby, aggregates in questions:
+            report._read_group(domain, groupby, aggregates)
+            with self.assertQueryCount(1):
+                rows = report._read_group(domain, groupby, aggregates)
+            self.assertGreater(len(rows), 1)
+
+    def test_a_month_alone_and_among_others_say_the_same(self):
+        """Groups of one month are plain sums, others look for their first and last."""
+        self._create_example()
+        sums = [f"{name}:sum" for name in self.names]
+        domain = [("as_of", "=", "2027-12-31")]
+        self.env.flush_all()
+        alone = self.months._read_group(domain, ["date:month"], sums)
+        _total, among = self.months._read_grouping_sets(
+            domain, [[], ["date:month"]], sums
+        )
+        self.assertEqual(alone, among)
+        self.assertGreater(len(alone), 1)
+
     # === THE EXAMPLE OF THE RULES === #
 
     def test_the_example_of_the_rules(self):
