@@ -114,7 +114,19 @@ class CrmBillingReportMixin(models.AbstractModel):
         if not self.env.user.has_group(READER):
             return []
         model, domain = self._with_parameters(domain)
+        domain = domain.map_conditions(model._resolve_hierarchy)
         return [self._format_tie_out(proof) for proof in model._get_tie_outs(domain)]
+
+    @api.model
+    def _resolve_hierarchy(self, condition):
+        """Return a condition on the accounts that "with its subsidiaries" stands for.
+
+        On the path to the account from a ledger's partner, Odoo would look for parents
+        by the commercial entity, and find no subsidiary.
+        """
+        if condition.operator in ("child_of", "parent_of"):
+            return condition.optimize_full(self)
+        return condition
 
     @api.model
     def _get_tie_outs(self, domain):

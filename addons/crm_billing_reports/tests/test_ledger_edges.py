@@ -36,6 +36,32 @@ class TestLedgerEdges(AgingCommon):
         )
         self.assertEqual((rows.amount, rows.days_late), (200, 10))
 
+    # === HOLDINGS === #
+
+    def test_a_holding_ties_with_its_subsidiaries(self):
+        """As the search bar asks for an account: it and what belongs to it."""
+        daughter = self._create_account("Daughter", parent_id=self.account.id)
+        self.assertEqual(daughter.commercial_partner_id, daughter)
+        self._create_dated("2020-03-01", 700, account=daughter)
+        invoice = self._create_dated("2020-03-01", 300)
+        self._pay_on(invoice, "2020-03-11", 100)
+        march = [("date", ">=", "2020-03-01"), ("date", "<=", "2020-03-31")]
+        for name, period, totals in (
+            ("aging", [("as_of", "=", "2020-03-31")], [900]),
+            ("receivable", march, [900, 0, 1000]),
+            ("status", march, [1000, 1000]),
+            ("collection", march, [100]),
+            ("history", [], [900]),
+            ("exception", march, [2, 0]),
+            ("leak", [], [900]),
+        ):
+            for holding in (self.account.ids, self.account.name):
+                with self.subTest(report=name, holding=holding):
+                    domain = [("partner_id", "child_of", holding), *period]
+                    self._assert_all_tie(name, domain)
+                    proved = [proof["amount"] for proof in self._prove(name, domain)]
+                    self.assertEqual(proved[: len(totals)], totals)
+
     # === ACCOUNTS THAT CHANGE === #
 
     def test_account_that_became_part_of_another(self):
