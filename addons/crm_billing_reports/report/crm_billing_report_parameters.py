@@ -7,6 +7,8 @@ from odoo.tools import unique
 
 from .crm_billing_report_mixin import PARAMETER_KEYS
 
+# Whose today it is, where no day is asked for: that of the reader's time zone.
+READER_KEYS = ("tz", "uid")
 ONE_DAY = timedelta(days=1)
 # Ledgers have no others: a slip of the pen makes no report of two thousand years.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
@@ -26,7 +28,8 @@ class CrmBillingReportMixin(models.AbstractModel):
     A report lists in ``_parameter_fields`` date columns that are no property of its
     rows but what the reader asks for ("as of"). Comparing one with a day sets the
     parameter, whoever asks: search bar, favourite, dashboard, export, RPC. Without
-    such a comparison the context decides, and then today.
+    such a comparison the context decides, and then today, as the clock of the reader
+    says; a day that is asked for is the same day for all.
     """
 
     _inherit = "crm.billing.report.mixin"
@@ -34,13 +37,14 @@ class CrmBillingReportMixin(models.AbstractModel):
     @api.model
     def _post_model_setup__(self):
         """Override of `base` to keep the figures of each day apart in the cache."""
+        keys = (*PARAMETER_KEYS, *READER_KEYS)
         super()._post_model_setup__()
         if not self._parameter_fields:
             return
         for name, field in self._fields.items():
             if name != "id" and field.store:
                 known = field._depends_context or ()
-                field._depends_context = tuple(unique((*known, *PARAMETER_KEYS)))
+                field._depends_context = tuple(unique((*known, *keys)))
 
     # === CRUD METHODS === #
 
