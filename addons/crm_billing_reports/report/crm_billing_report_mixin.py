@@ -114,18 +114,21 @@ class CrmBillingReportMixin(models.AbstractModel):
         if not self.env.user.has_group(READER):
             return []
         model, domain = self._with_parameters(domain)
-        domain = domain.map_conditions(model._resolve_hierarchy)
+        domain = domain.map_conditions(model._resolve_records)
         return [self._format_tie_out(proof) for proof in model._get_tie_outs(domain)]
 
     @api.model
-    def _resolve_hierarchy(self, condition):
-        """Return a condition on the accounts that "with its subsidiaries" stands for.
+    def _resolve_records(self, condition):
+        """Return a condition on the records that a name or a hierarchy stands for.
 
-        On the path to the account from a ledger's partner, Odoo would look for parents
-        by the commercial entity, and find no subsidiary.
+        On the path from the ledger's documents they would mean something else: an id
+        is not like a name, and by its commercial entity an account has no subsidiary.
         """
-        if condition.operator in ("child_of", "parent_of"):
-            return condition.optimize_full(self)
+        field = self._fields.get(condition.field_expr)
+        is_named = isinstance(condition.value, str)
+        if field and field.type == "many2one":
+            if is_named or condition.operator in ("child_of", "parent_of"):
+                return condition.optimize_full(self)
         return condition
 
     @api.model

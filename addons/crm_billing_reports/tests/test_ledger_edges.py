@@ -62,6 +62,20 @@ class TestLedgerEdges(AgingCommon):
                     proved = [proof["amount"] for proof in self._prove(name, domain)]
                     self.assertEqual(proved[: len(totals)], totals)
 
+    def test_documents_asked_for_by_their_number_tie(self):
+        invoice = self._create_dated("2020-03-01", 300)
+        self._create_dated("2020-03-02", 45)
+        for operator, totals in (("ilike", [300, 300]), ("not ilike", [45, 45])):
+            with self.subTest(operator=operator):
+                domain = [
+                    ("move_id", operator, invoice.name),
+                    ("partner_id", "=", self.account.id),
+                    ("date", "<=", "2020-03-31"),
+                ]
+                self._assert_all_tie("status", domain)
+                proved = [proof["amount"] for proof in self._prove("status", domain)]
+                self.assertEqual(proved[:2], totals)
+
     # === ACCOUNTS THAT CHANGE === #
 
     def test_account_that_became_part_of_another(self):
