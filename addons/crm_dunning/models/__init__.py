@@ -33,6 +33,7 @@ from . import crm_dunning_notice_content
 from . import crm_dunning_notice_mail
 from . import crm_dunning_notice_charge
 from . import crm_dunning_notice_letter
+from . import ir_actions_report
 from . import crm_dunning_notice_send
 from . import crm_dunning_notice_screen
 from . import crm_dunning_undelivered

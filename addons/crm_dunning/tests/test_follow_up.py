@@ -1,5 +1,8 @@
 from datetime import timedelta
+from subprocess import CompletedProcess
+from unittest.mock import patch
 
+from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tests import tagged
 
@@ -378,6 +381,24 @@ class TestFollowUp(FollowUpCommon):
         )
         self.assertIn(move.name, html)
         self.assertIn("120.00", html)
+
+    def test_no_letter_is_empty(self):
+        """A printer that fails with a warning leaves an empty file behind."""
+        self._create_policy([(2, "letter")], sequence=-1)
+        self._create_invoice(due="2027-02-10", amount=120)
+        notices = self._run("2027-02-12")
+        letter = notices.filtered(lambda one: one.kind == "letter")
+        reports = self.env["ir.actions.report"].with_context(
+            force_report_rendering=True
+        )
+        with (
+            patch(
+                "odoo.addons.base.models.ir_actions_report._run_wkhtmltopdf",
+                return_value=CompletedProcess([], 1, "", "no module"),
+            ),
+            self.assertRaisesRegex(UserError, "could not be printed"),
+        ):
+            reports._render_qweb_pdf("crm_dunning.report_dunning_letter", letter.ids)
 
     def test_tone_from_behaviour(self):
         """Idea 22: late again and again is told firmly, the first time gently."""

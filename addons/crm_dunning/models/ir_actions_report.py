@@ -1,0 +1,25 @@
+from odoo import api, models
+from odoo.exceptions import UserError
+
+
+class IrActionsReport(models.Model):
+    """No letter is an empty sheet."""
+
+    _inherit = "ir.actions.report"
+
+    @api.model
+    def _run_wkhtmltopdf(self, bodies, report_ref=False, **options):
+        """Override of `base`, which takes some failures of the printer for warnings and
+        goes on with an empty file.
+
+        :raise UserError: the printer gave no letter
+        """
+        content = super()._run_wkhtmltopdf(bodies, report_ref=report_ref, **options)
+        if content or self._get_report(report_ref).model != "crm.dunning.notice":
+            return content
+        raise UserError(
+            self.env._(
+                "The letter could not be printed. Ask an administrator to look at the "
+                "PDF printer (wkhtmltopdf) of this server."
+            )
+        )
