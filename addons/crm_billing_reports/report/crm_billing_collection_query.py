@@ -231,7 +231,13 @@ class CrmBillingCollectionReport(models.Model):
 
     def _select_share(self):
         """Return how much of a matched entry is money, 0 to 1, as the invoice status
-        does: a write-off is matched with the payment, but nobody paid it."""
+        does: a write-off is matched with the payment, but nobody paid it (8.6).
+
+        A fee that a bank keeps of a payment stands in its entry just as a write-off
+        does, and nothing in the ledger tells them apart: money is what was received.
+        What a provider keeps is booked with its payout, an entry of its own, so that
+        such payments are collected in full.
+        """
         return SQL(
             """
             SELECT LEAST(1, ABS(SUM(one.balance) FILTER (WHERE

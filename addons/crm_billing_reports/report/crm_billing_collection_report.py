@@ -41,7 +41,8 @@ class CrmBillingCollectionReport(models.Model):
         string="Written Off with It",
         currency_field="company_currency_id",
         readonly=True,
-        help="Booked with the payment against the invoice, but never paid.",
+        help="Booked with the payment against the invoice, but never received: written "
+        "off, or kept by a bank as its fee.",
     )
 
     # === FIELDS - DATES === #

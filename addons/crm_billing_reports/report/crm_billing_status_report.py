@@ -94,8 +94,8 @@ class CrmBillingStatusReport(models.Model):
         string="Collected",
         readonly=True,
         currency_field="company_currency_id",
-        help="Money that came and is matched, less money paid back. Credit notes and "
-        "write-offs are no collections.",
+        help="Money that came and is matched, less money paid back. Credit notes, "
+        "write-offs and fees that a bank kept are no collections.",
     )
     amount_credited = fields.Monetary(
         string="Credited",
