@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from odoo import api, models
 from odoo.exceptions import UserError
@@ -80,10 +80,46 @@ class CrmBillingReportExport(models.AbstractModel):
             Cell(field._description_string(self.env), field.type in NUMBERS)
             for field in fields
         ]
-        return labels, [
+        lines = [
             (1, [self._get_cell(record, field) for field in fields])
             for record in report.search(options.domain)
         ]
+        if any(self._is_summed(report, field) for field in fields):
+            lines.append((0, self._get_row_total(report, options, fields)))
+        return labels, lines
+
+    @api.model
+    def _is_summed(self, report, field):
+        return (
+            field.type == "monetary"
+            and field.aggregator == "sum"
+            and self._is_measure(report, field.name)
+        )
+
+    @api.model
+    def _get_row_total(self, report, options, fields):
+        """Return the cells below the rows; what is no amount has no total."""
+        options = replace(options, groupby=())
+        [total] = self._get_group_lines(report, options)
+        found = {
+            measure.field.name: (measure, value, currency)
+            for measure, value, currency in zip(
+                self._get_measures(report, options),
+                total.figures,
+                total.currencies,
+                strict=True,
+            )
+            if measure.field
+        }
+        cells = [
+            Cell(self._format(*found[field.name]), True)
+            if self._is_summed(report, field)
+            else Cell("")
+            for field in fields
+        ]
+        if not cells[0].text:
+            cells[0] = Cell(self.env._("Total"))
+        return cells
 
     @api.model
     def _get_print_groups(self, report, options):

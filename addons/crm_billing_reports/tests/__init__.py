@@ -1,5 +1,6 @@
 from . import test_demo
 from . import test_leak_radar
+from . import test_leak_waivers
 from . import test_aging
 from . import test_aging_money
 from . import test_aging_replay

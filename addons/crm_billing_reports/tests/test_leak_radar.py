@@ -8,32 +8,15 @@ from odoo.tests import tagged
 
 from odoo.addons.crm_billing_handoff.tests.agreement_common import AgreementCommon
 
-from .common import ReportsCommon
+from .leak_common import LeakCommon
 
 TODAY = "2027-06-15"
 
 
 @tagged("post_install", "-at_install")
 @freeze_time(f"{TODAY} 12:00:00")
-class TestLeakRadar(ReportsCommon, AgreementCommon):
-    """What was earned and is not on its way: found, worth its amount, fixed, waived."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.leaks = cls.env["crm.billing.leak.report"]
-        cls.company.billing_leak_since = date(2027, 1, 1)
-        cls.product.taxes_id = [Command.clear()]
-        # What other data leak is none of these tests.
-        cls.known = cls.leaks.search([]).ids
-
-    def _find(self, user=None, **values):
-        self.env.flush_all()
-        self.env.invalidate_all()
-        return self.leaks.with_user(user or self.clerk).search(
-            [("id", "not in", self.known)]
-            + [(name, "=", value) for name, value in values.items()]
-        )
+class TestLeakRadar(LeakCommon, AgreementCommon):
+    """What was earned and is not on its way: found, worth its amount, fixed."""
 
     # === DEALS === #
 
@@ -311,47 +294,6 @@ class TestLeakRadar(ReportsCommon, AgreementCommon):
             leak, [{"kind": "bounced", "reason": "old@northwind.example.com"}]
         )
         self.assertEqual(leak.action_fix()["res_model"], "res.partner")
-
-    # === WAIVE === #
-
-    def test_a_waiver_needs_a_manager_and_a_reason(self):
-        self._create_dated("2027-06-01", 100.0)
-        leak = self._find(kind="unsent")
-        with self.assertRaises(AccessError):
-            leak.waive("Goodwill")
-        with self.assertRaises(UserError):
-            leak.with_user(self.manager).waive("  ")
-        leak.with_user(self.manager).waive("Goodwill")
-        self.assertRecordValues(
-            self._find(kind="unsent"),
-            [{"amount": 0.0, "amount_waived": 100.0, "is_waived": True}],
-        )
-        event = self.env["crm.billing.event"].search([("action", "=", "leak_waived")])
-        self.assertEqual(event.user_id, self.manager)
-        self.assertIn("Goodwill", event.note)
-
-    def test_what_comes_on_top_of_a_waiver_is_at_risk_again(self):
-        agreement = self._create_agreement(
-            start_date=date(2027, 5, 20), price_unit=50.0
-        )
-        self._find(user=self.manager, kind="agreement").waive("Free month")
-        self.assertEqual(self._find(kind="agreement").amount, 0.0)
-        with freeze_time("2027-06-25 12:00:00"):
-            leak = self._find(kind="agreement")
-            self.assertEqual(
-                (leak.amount, leak.amount_waived, leak.is_waived), (50.0, 50.0, False)
-            )
-        agreement.generate_invoices()
-        self.assertFalse(self._find(kind="agreement"))
-
-    def test_a_waiver_taken_back_is_at_risk_and_stays_on_record(self):
-        self._create_dated("2027-06-01", 100.0)
-        waiver = self._find(user=self.manager, kind="unsent").waive("Goodwill")
-        waiver.action_take_back()
-        self.assertEqual(self._find(kind="unsent").amount, 100.0)
-        self.assertEqual(waiver.revoked_uid, self.manager)
-        with self.assertRaises(UserError):
-            waiver.sudo().unlink()
 
     # === EVERYBODY'S OWN === #
 

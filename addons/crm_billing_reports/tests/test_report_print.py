@@ -99,7 +99,14 @@ class TestReportPrint(ExportCommon):
         values = self._prepare(columns=("bucket_1_30", "retention"))
         self.assertEqual(
             [[cell.is_zero for cell in cells] for _depth, cells in values["lines"]],
-            [[True, True], [False, True]],
+            [[True, True], [False, True], [False, False]],
+        )
+
+    def test_rows_end_in_the_total_of_amounts(self):
+        values = self._prepare(columns=("partner_id", "days", "total"))
+        money = "$\N{NO-BREAK SPACE}%s"
+        self.assertEqual(
+            self._get_lines(values)[-1], (0, ["Total", "", money % "140.50"])
         )
 
     def test_the_pdf_shows_filters_day_and_proof(self):
