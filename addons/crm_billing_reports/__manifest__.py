@@ -62,6 +62,7 @@
         "demo/crm_billing_agreement_demo.xml",
         "demo/crm_billing_ledger_demo.xml",
         "demo/crm_billing_story_demo.xml",
+        "demo/crm_billing_books_demo.xml",
     ],
     "assets": {
         "web.assets_backend": [

@@ -15,6 +15,7 @@ from odoo import models
 from ..report_rules import books_file, books_layout
 from .crm_billing_system_field import PATH
 
+NO_CUSTOMER = ("customer_refused", "no_account")
 MONEY = ("quantity", "rate", "amount", "tax_amount")
 
 
@@ -212,9 +213,17 @@ class CrmBillingSystem(models.Model):
             else:
                 text = self._format_value(column.value, values.get(column.value, ""))
             if column.is_required and not text.strip():
-                faults.append(("column_empty", column.name))
+                faults += self._get_empty_faults(column, faults)
             texts.append(text)
         return texts
+
+    @staticmethod
+    def _get_empty_faults(column, faults):
+        """A customer that is not there is one fault, not another for its column."""
+        is_known = any(reason in NO_CUSTOMER for reason, _about in faults)
+        if is_known and column.value in ("customer_name", "customer_ref"):
+            return []
+        return [("column_empty", column.name)]
 
     def _format_value(self, name, value):
         if value is False or value is None or value == "":

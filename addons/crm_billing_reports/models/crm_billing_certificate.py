@@ -185,6 +185,18 @@ class CrmBillingCertificate(models.Model):
         for one in self.filtered(lambda one: one.state == "certified"):
             one._verify()
 
+    def action_download(self):
+        """Download the certificate as it was printed when it was given."""
+        self.ensure_one()
+        self.check_access("read")
+        if not self.attachment_id:
+            raise UserError(self.env._("%(month)s is not certified.", month=self.name))
+        return {
+            "type": "ir.actions.act_url",
+            "url": f"/web/content/{self.attachment_id.id}?download=true",
+            "target": "download",
+        }
+
     def action_replace(self):
         """Put a certificate aside, so that the month can be certified anew."""
         self._check_can_certify()

@@ -5,6 +5,7 @@ from odoo import api, fields, models
 
 from .printed import print_document
 
+ACTIVITY = "crm_billing_handoff.mail_activity_type_billing"
 FORMAT = "crm-billing-certificate/1"
 REPORT = "crm_billing_reports.crm_billing_certificate_report"
 KEPT = (
@@ -120,12 +121,44 @@ class CrmBillingCertificate(models.Model):
             }
         )
 
+    @api.model
+    def _cron_verify(self):
+        """Compare each certified month every day; say so once when it changes."""
+        ids = self.search([("state", "=", "certified")]).ids
+        commit_progress = self.env["ir.cron"]._commit_progress
+        commit_progress(remaining=len(ids))
+        for one in self.browse(ids):
+            one.exists()._verify_or_tell()
+            if not commit_progress(1):
+                break
+
+    def _verify_or_tell(self):
+        """Compare, and give a month that no longer agrees to a person, once."""
+        for one in self.filtered(lambda one: one.state == "certified"):
+            is_whole, is_same = one._compare()
+            was_drifted, is_drifted = one.is_drifted, not (is_whole and is_same)
+            if is_drifted == was_drifted:
+                continue
+            one._verify()
+            if is_drifted:
+                one.activity_schedule(
+                    ACTIVITY,
+                    user_id=one.system_id._get_responsible().id,
+                    summary=self.env._("A certified month no longer agrees"),
+                )
+            else:
+                one.activity_feedback([ACTIVITY])
+
+    def _compare(self):
+        """Return whether the content is whole, and whether both sides are the same."""
+        rows = self.env["crm.billing.match.report"].search(self._get_domain())
+        checksum = hashlib.sha256(self.content.encode()).hexdigest()
+        is_same = self._get_content().get("rows") == self._get_rows_checksum(rows)
+        return checksum == self.checksum, is_same
+
     def _verify(self):
         """Say whether content, checksum and both sides are still as certified."""
-        rows = self.env["crm.billing.match.report"].search(self._get_domain())
-        content = self._get_content()
-        is_whole = hashlib.sha256(self.content.encode()).hexdigest() == self.checksum
-        is_same = content["rows"] == self._get_rows_checksum(rows)
+        is_whole, is_same = self._compare()
         self.sudo().is_drifted = not (is_whole and is_same)
         if not is_whole:
             body = self.env._("The kept content is not what was certified.")

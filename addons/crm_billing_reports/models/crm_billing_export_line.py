@@ -37,7 +37,7 @@ class CrmBillingExportLine(models.Model):
     _name = "crm.billing.export.line"
     _description = "Record for External Books"
     _inherit = ["crm.billing.machine.fields"]
-    _order = "batch_id desc, state desc, entity, id"
+    _order = "batch_id desc, state desc, id"
 
     batch_id = fields.Many2one(
         "crm.billing.export.batch", required=True, index=True, ondelete="cascade"
@@ -222,7 +222,8 @@ class CrmBillingExportLine(models.Model):
                 "The customer %(about)s cannot be handed out: fix that row first."
             ),
             "no_document": _(
-                "An account leaves with its first document. Fix that row first."
+                "An account leaves with its first document: fix the rows of its "
+                "documents first."
             ),
             "inactive": _(
                 "“%(about)s” is inactive there. Activate it there and tick it here, or "

@@ -13,6 +13,7 @@ class CrmBillingWatch(models.Model):
         return {
             **super()._get_watches(),
             "books_drift": (_("Other books agree"), 1440, self._check_books_drift),
+            "books_certified": (_("Certified months"), 1440, self._check_certified),
             "books_columns": (_("Files for other books"), 0, self._check_books_columns),
         }
 
@@ -25,6 +26,19 @@ class CrmBillingWatch(models.Model):
             self.env._(
                 "These records differ here and there. Open each, correct one side, "
                 "then accept it."
+            ),
+            state="failed",
+        )
+
+    @api.model
+    def _check_certified(self, now):
+        """Find certified months that no longer agree, as the daily job noted it."""
+        return self._find_by_company(
+            self.env["crm.billing.certificate"],
+            [("state", "=", "certified"), ("is_drifted", "=", True)],
+            self.env._(
+                "These months were certified, and one side changed since. Open each, "
+                "look at its match board, put it right or certify it anew."
             ),
             state="failed",
         )

@@ -111,6 +111,10 @@ class CrmBillingMatchReport(models.Model):
         help="The sides differ, and nobody has explained it.",
     )
     is_explained = fields.Boolean(string="Explained", readonly=True)
+    is_booked_there = fields.Boolean(
+        compute="_compute_is_booked_there",
+        help="The books of the company are kept there: payments come from them.",
+    )
     note_id = fields.Many2one(
         "crm.billing.match.note", string="Explanation", readonly=True
     )
@@ -171,6 +175,12 @@ class CrmBillingMatchReport(models.Model):
     def _compute_what(self):
         for row in self:
             row.what = "; ".join(row._describe()) or False
+
+    @api.depends("system_id")
+    def _compute_is_booked_there(self):
+        for row in self:
+            # Where the books are kept is no secret to who reads the row.
+            row.is_booked_there = row.system_id.sudo()._has_our_books()
 
     def _describe(self):
         """Return all that differs, in words."""
@@ -269,8 +279,17 @@ class CrmBillingMatchReport(models.Model):
         }
 
     def action_hand_out(self):
-        """Prepare a batch with what is missing there."""
+        """Open the batch that waits for these books, else prepare one."""
         self.ensure_one()
+        batch = self.env["crm.billing.export.batch"].search(
+            [
+                ("system_id", "=", self.system_id.id),
+                ("state", "in", ("draft", "checked")),
+            ],
+            limit=1,
+        )
+        if batch:
+            return self._open(batch)
         return {
             "type": "ir.actions.act_window",
             "res_model": "crm.billing.export.batch",

@@ -35,3 +35,4 @@ from . import test_revenue_months
 from . import test_revenue_replay
 from . import test_accounts_agree
 from . import test_ledger_replay
+from . import test_certified_months

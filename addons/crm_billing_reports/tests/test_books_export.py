@@ -249,12 +249,12 @@ class TestBooksExport(BooksCommon):
     def test_only_a_manager_who_may_export_hands_out(self):
         self._create_dated("2026-03-01", 100.0)
         batch = self._collect()
-        no_export = new_test_user(
+        exporter = new_test_user(
             self.env,
-            login="books_no_export",
-            groups="crm_billing_handoff.group_billing_manager",
+            login="books_exporter",
+            groups="base.group_allow_export,account.group_account_invoice",
         )
-        for user in (self.seller, self.clerk, self.users["accountant"], no_export):
+        for user in (self.seller, self.clerk, self.users["accountant"], exporter):
             with self.subTest(user=user.login), self.assertRaises(AccessError):
                 self._hand_out(batch.with_user(user))
             with self.subTest(user=user.login), self.assertRaises(AccessError):

@@ -172,3 +172,54 @@ class TestDemo(TransactionCase):
         day = min(past.mapped("date"))
         rows = self._report("forecast.report").search([("as_of", "=", day)])
         self.assertTrue(sum(rows.mapped("cash_actual")))
+
+    def test_the_match_board_has_each_reason_and_what_agrees(self):
+        board = self._report("match.report")
+        counts = dict(board._read_group([], ["reason"], ["__count"]))
+        self.assertLessEqual(
+            {
+                "missing_there",
+                "missing_here",
+                "amount",
+                "currency",
+                "customer",
+                "number",
+                "date",
+                "payment",
+                "closed_period",
+            },
+            counts.keys(),
+        )
+        self.assertGreater(counts["ok"], 50)
+
+    def test_two_batches_left_and_one_waits_for_fixes(self):
+        batches = self._report("export.batch", "max").search([], order="id")
+        self.assertEqual(
+            batches.mapped("state"), ["handed_out", "handed_out", "checked"]
+        )
+        refused = batches[-1].line_ids.filtered(lambda line: line.state == "refused")
+        self.assertLessEqual(
+            {"name_taken", "name_known", "period_closed", "changed"},
+            set(refused.mapped("reason")),
+        )
+        self.assertTrue(all(line.issue for line in refused))
+        self.assertTrue(refused.filtered(lambda line: "no item" in line.issue))
+
+    def test_a_month_is_certified_and_the_next_waits(self):
+        first, second = self._report("certificate").search([], order="date_from")
+        self.assertEqual((first.state, second.state), ("certified", "draft"))
+        self.assertFalse(any(first.line_ids.mapped("difference")))
+        self.assertGreater(second.open_count, 0)
+        first.action_verify()
+        self.assertFalse(first.is_drifted)
+
+    def test_an_evidence_pack_is_whole(self):
+        pack = self._report("evidence").search([])
+        self.assertEqual(pack.state, "built")
+        pack.action_verify()
+        self.assertFalse(pack.fault_count)
+
+    def test_other_books_book_nothing_here(self):
+        """What their lists say is compared: the figures of the others stay."""
+        lists = self._report("outside.document").search([])
+        self.assertFalse(lists.filtered("is_taken_over"))

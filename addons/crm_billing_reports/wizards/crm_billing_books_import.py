@@ -200,7 +200,11 @@ class CrmBillingBooksImport(models.TransientModel):
     def _read_rows(self, data):
         if data.startswith(b"PK\x03\x04"):
             raise UserError(
-                self.env._("This is a workbook or an archive. Save the list as CSV.")
+                self.env._(
+                    "This is an Excel workbook (.xlsx) or an archive, and is not read "
+                    "here. Open it, save the list as “CSV (UTF-8)” and choose that "
+                    "file."
+                )
             )
         try:
             text = decode(data)

@@ -24,6 +24,11 @@ tours.add("books_hand_out", {
             run: "click",
         },
         {
+            content: "the cause stands above the invoice that it holds up",
+            trigger:
+                ".o_field_widget[name=line_ids] .o_data_row:first td[name=entity]:contains('Customers')",
+        },
+        {
             content: "a vendor there has the name of our customer",
             trigger: `${row("Northwind")} td[name=issue]:contains('vendor')`,
         },

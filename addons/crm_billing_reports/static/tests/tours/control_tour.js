@@ -60,11 +60,8 @@ tours.add("reports_manager_certifies_a_month", {
                 ".o_data_row:contains('Northwind') td[name=reason]:contains('Amount')",
         },
         {
-            trigger: ".o_data_row:contains('Northwind') .o_list_record_selector input",
-            run: "click",
-        },
-        {
-            trigger: ".o_control_panel button[name=action_explain]",
+            content: "each row that differs can be explained where it stands",
+            trigger: ".o_data_row:contains('Northwind') button[name=action_explain]",
             run: "click",
         },
         {
@@ -101,6 +98,10 @@ tours.add("reports_manager_certifies_a_month", {
         },
         {
             trigger: ".o_statusbar_status .o_arrow_button_current:contains('Certified')",
+        },
+        {
+            content: "the paper is at hand",
+            trigger: ".o_statusbar_buttons button[name=action_download]",
         },
         {
             trigger: ".o_statusbar_buttons button[name=action_verify]",
