@@ -1,6 +1,5 @@
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import groupby
 
 from psycopg2.errors import UniqueViolation
 
@@ -126,11 +125,12 @@ class CrmBillingReportExport(models.AbstractModel):
         What it writes are texts already; neighbours of them are read as one.
         """
         runs = []
-        for is_written, found in groupby(
-            columns, lambda column: bool(write) and column.kind in WRITTEN
-        ):
-            run = list(found)
-            runs += [(True, run)] if is_written else [(False, [one]) for one in run]
+        for column in columns:
+            is_written = bool(write) and column.kind in WRITTEN
+            if is_written and runs and runs[-1][0]:
+                runs[-1][1].append(column)
+            else:
+                runs.append((is_written, [column]))
         return runs
 
     @api.model
