@@ -84,7 +84,7 @@ class CrmBillingReportExport(models.AbstractModel):
             (1, [self._get_cell(record, field) for field in fields])
             for record in report.search(options.domain)
         ]
-        if any(self._is_summed(report, field) for field in fields):
+        if lines and any(self._is_summed(report, field) for field in fields):
             lines.append((0, self._get_row_total(report, options, fields)))
         return labels, lines
 
