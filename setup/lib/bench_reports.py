@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from . import databases, paths
-from .meter import Meter
+from .meter import Meter, measure_least
 
 OPEN, PAID, CUSTOMERS = 200_000, 200_000, 10_000
 
@@ -110,7 +110,7 @@ print(json.dumps(bench_reports.measure(env, {OPEN}, {PAID}, {CUSTOMERS})))
 
 # === IN ODOO === #
 
-ROUNDS = 3  # of which the least counts
+ROUNDS = 3  # of an export, of which the least counts
 BUCKETS = (
     "not_due",
     "bucket_1_30",
@@ -134,8 +134,8 @@ def measure(env, open_items, paid_items, customers):
         "today": _measure_aging(env, today, _OPEN_NOW),
         "before": _measure_aging(env, before, _OPEN_THEN),
         "page": {
-            "seconds": _least(env, lambda: _read_page(env)),
-            "floor": _least(env, lambda: _read_page_floor(env)),
+            "seconds": measure_least(env, lambda: _read_page(env)),
+            "floor": measure_least(env, lambda: _read_page_floor(env)),
         },
         "export": _measure_export(env, open_items),
     }
@@ -153,7 +153,7 @@ def _measure_aging(env, day, floor):
         env.cr.execute(floor, {"day": day, "company": env.company.id})
         return env.cr.fetchall()
 
-    ours, theirs = _least(env, read), _least(env, read_floor)
+    ours, theirs = measure_least(env, read), measure_least(env, read_floor)
     _check_same(read(), read_floor())
     env.invalidate_all()
     with Meter(env, commit=False) as meter:
@@ -166,16 +166,6 @@ def _check_same(ours, theirs):
     found = {account.id: round(row[-1], 2) for account, *row in ours}
     expected = {account: round(float(total), 2) for account, *_columns, total in theirs}
     assert found == expected, "the report is not what plain SQL says"
-
-
-def _least(env, read):
-    times = []
-    for _round in range(ROUNDS):
-        env.invalidate_all()
-        started = time.monotonic()
-        read()
-        times.append(time.monotonic() - started)
-    return min(times)
 
 
 _COLUMNS = """

@@ -5,10 +5,9 @@ floor is the same question as plain SQL, asked in the same run.
 """
 
 import json
-import time
 
 from . import databases, paths
-from .meter import Meter
+from .meter import Meter, measure_least
 
 AGREEMENTS, MONTHS = 10_000, 24
 OPEN = 40_000
@@ -144,7 +143,10 @@ def _measure_owed(env, domain, ends):
 
 def _measure_one(env, read, read_floor):
     _check_same(read(), read_floor())
-    ours, floor = _least(env, read), _least(env, read_floor)
+    ours, floor = (
+        measure_least(env, read, ROUNDS),
+        measure_least(env, read_floor, ROUNDS),
+    )
     env.invalidate_all()
     with Meter(env, commit=False) as meter:
         read()
@@ -158,13 +160,3 @@ def _check_same(ours, theirs):
         (row[0], *(round(float(one or 0), 4) for one in row[1:])) for row in theirs
     ]
     assert found == expected, "the report is not what plain SQL says"
-
-
-def _least(env, read):
-    times = []
-    for _round in range(ROUNDS):
-        env.invalidate_all()
-        started = time.monotonic()
-        read()
-        times.append(time.monotonic() - started)
-    return min(times)

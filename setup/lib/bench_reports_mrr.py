@@ -6,10 +6,9 @@ the cent, no rights.
 """
 
 import json
-import time
 
 from . import databases, paths
-from .meter import Meter
+from .meter import Meter, measure_least
 
 AGREEMENTS = 10_000
 
@@ -56,7 +55,6 @@ print(json.dumps(bench_reports_mrr.measure(env, {AGREEMENTS})))
 
 # === IN ODOO === #
 
-ROUNDS = 3  # of which the least counts
 VERSIONS = 3  # lines of an agreement that follow each other
 FOREIGN = 20  # one agreement of so many is in another currency
 FLOWS = ("new", "expansion", "reactivation", "contraction", "churn")
@@ -110,7 +108,7 @@ def measure(env, count):
         )
 
     _check_same(env, read_movements, read_floor)
-    floor = _least(read_floor)
+    floor = measure_least(env, read_floor)
     reports = {
         "movements": read_movements,
         "months": lambda: months._read_group([], ["date:month"], [*sums, *ratios]),
@@ -128,16 +126,7 @@ def _measure_report(env, read):
     env.invalidate_all()
     with Meter(env, commit=False) as meter:
         read()
-    return {"seconds": _least(read), "queries": meter.queries}
-
-
-def _least(read):
-    spent = []
-    for _round in range(ROUNDS):
-        started = time.perf_counter()
-        read()
-        spent.append(time.perf_counter() - started)
-    return min(spent)
+    return {"seconds": measure_least(env, read), "queries": meter.queries}
 
 
 def _check_same(env, read_movements, read_floor):
