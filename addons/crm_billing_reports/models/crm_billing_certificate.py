@@ -38,7 +38,7 @@ class CrmBillingCertificate(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        default=lambda self: self.env.company.billing_system_id,
+        default=lambda self: self.env["crm.billing.system"]._get_default(),
     )
     company_id = fields.Many2one(related="system_id.company_id", store=True, index=True)
     currency_id = fields.Many2one(related="company_id.currency_id")

@@ -40,7 +40,7 @@ class CrmBillingExportBatch(models.Model):
         required=True,
         index=True,
         ondelete="restrict",
-        default=lambda self: self._default_system_id(),
+        default=lambda self: self.env["crm.billing.system"]._get_default(),
     )
     company_id = fields.Many2one(related="system_id.company_id", store=True, index=True)
     state = fields.Selection(
@@ -86,13 +86,6 @@ class CrmBillingExportBatch(models.Model):
         "res.users", string="Handed Out By", readonly=True, copy=False
     )
     cancel_reason = fields.Char(string="Reason to Take Back", copy=False, tracking=True)
-
-    @api.model
-    def _default_system_id(self):
-        company = self.env.company
-        return company.billing_system_id or self.env["crm.billing.system"].search(
-            [("company_id", "=", company.id)], limit=1
-        )
 
     @api.model
     def _get_machine_fields(self):

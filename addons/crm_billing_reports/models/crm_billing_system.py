@@ -243,6 +243,14 @@ class CrmBillingSystem(models.Model):
             ]
         )
 
+    @api.model
+    def _get_default(self):
+        """Return the books of the user's company, else the first ones beside it."""
+        company = self.env.company
+        return company.billing_system_id or self.search(
+            [("company_id", "=", company.id)], limit=1
+        )
+
     def _get_responsible(self):
         """Return who gets a task: the responsible, else a billing manager."""
         self.ensure_one()

@@ -41,7 +41,7 @@ class CrmBillingBooksImport(models.TransientModel):
         "crm.billing.system",
         string="Books",
         required=True,
-        default=lambda self: self._default_system_id(),
+        default=lambda self: self.env["crm.billing.system"]._get_default(),
     )
     company_id = fields.Many2one(related="system_id.company_id")
     file = fields.Binary(attachment=False, required=True)
@@ -80,13 +80,6 @@ class CrmBillingBooksImport(models.TransientModel):
     line_ids = fields.One2many(
         "crm.billing.books.import.line", "wizard_id", readonly=True
     )
-
-    @api.model
-    def _default_system_id(self):
-        company = self.env.company
-        return company.billing_system_id or self.env["crm.billing.system"].search(
-            [("company_id", "=", company.id)], limit=1
-        )
 
     @api.model
     def _get_date_formats(self):

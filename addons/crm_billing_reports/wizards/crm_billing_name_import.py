@@ -34,7 +34,7 @@ class CrmBillingNameImport(models.TransientModel):
         "crm.billing.system",
         string="Books",
         required=True,
-        default=lambda self: self._default_system_id(),
+        default=lambda self: self.env["crm.billing.system"]._get_default(),
     )
     kind = fields.Selection(
         [("customer", "Customers"), ("vendor", "Vendors"), ("employee", "Employees")],
@@ -44,9 +44,6 @@ class CrmBillingNameImport(models.TransientModel):
     )
     file = fields.Binary(attachment=False, required=True)
     file_name = fields.Char()
-
-    def _default_system_id(self):
-        return self.env["crm.billing.export.batch"]._default_system_id()
 
     # === ACTION METHODS === #
 
