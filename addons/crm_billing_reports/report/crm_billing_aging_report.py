@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.tools import SQL
 
 from ..report_rules.aging import NOT_DUE, RETENTION, UNAPPLIED
 
@@ -108,7 +109,8 @@ class CrmBillingAgingReport(models.Model):
         readonly=True,
         string="Days Overdue",
         aggregator="max",
-        help="From the due date to the day of the report; on the due date it is 0.",
+        help="From the due date to the day of the report; on the due date it is 0. "
+        "Of a group the oldest item that is owed.",
     )
     bucket = fields.Selection(COLUMNS, readonly=True, string="Age")
 
@@ -203,6 +205,16 @@ class CrmBillingAgingReport(models.Model):
         page = super().search_fetch(domain, ["id"], offset, limit, order)
         page.fetch(field_names)
         return page
+
+    def _read_group_select(self, aggregate_spec, query):
+        """Override of `base`: of a group only what is owed is late, no credit is."""
+        if aggregate_spec != "days:max":
+            return super()._read_group_select(aggregate_spec, query)
+        return SQL(
+            "MAX(%s) FILTER (WHERE %s > 0)",
+            self._field_to_sql(self._table, "days", query),
+            self._field_to_sql(self._table, "total", query),
+        )
 
     # === BUSINESS METHODS === #
 

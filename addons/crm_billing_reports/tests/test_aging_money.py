@@ -16,6 +16,17 @@ DAY = "2027-10-31"
 class TestAgingMoney(AgingCommon):
     """Retention, currencies, and the proof against the ledger."""
 
+    def test_a_credit_makes_no_account_late(self):
+        self._create_dated("2027-10-01", 500.0, due="2027-10-16")
+        self._create_dated("2027-08-01", -95.0)
+        self.env.flush_all()
+        [(days, overdue, unapplied)] = self.env["crm.billing.aging.report"]._read_group(
+            [("as_of", "=", DAY), ("partner_id", "=", self.account.id)],
+            [],
+            ["days:max", "overdue:sum", "unapplied:sum"],
+        )
+        self.assertEqual((days, overdue, unapplied), (15, 500.0, -95.0))
+
     # === RETENTION === #
 
     def test_retention_is_not_due(self):
