@@ -18,8 +18,8 @@ def movements():
     found = _measure()
     yield from _figures(found["movements"], "movements by month and kind", 0.5)
     what = "from opening to closing by month, with retention"
-    yield from _figures(found["months"], what, 1)
-    yield from _figures(found["cohorts"], "cohorts by month and age", 1)
+    yield from _figures(found["months"], what, 0.5)
+    yield from _figures(found["cohorts"], "cohorts by month and age", 0.5)
 
 
 def _figures(found, what, goal):

@@ -243,13 +243,17 @@ class CrmBillingEvidence(models.Model):
 
     def _get_payments(self):
         """Return the payments of the period, and those of the packed invoices."""
+        of_invoices = self._get_moves()._get_reconciled_payments()
+        of_period = (
+            Domain("partner_id", "child_of", self.partner_id.id)
+            & Domain("date", ">=", self.date_from)
+            & Domain("date", "<=", self.date_to)
+        )
         return self.env["account.payment"].search(
             Domain("company_id", "=", self.company_id.id)
-            & Domain("partner_id", "child_of", self.partner_id.id)
             & Domain("partner_type", "=", "customer")
             & Domain("state", "in", ("in_process", "paid"))
-            & Domain("date", ">=", self.date_from)
-            & Domain("date", "<=", self.date_to),
+            & (of_period | Domain("id", "in", of_invoices.ids)),
             order="date, id",
         )
 

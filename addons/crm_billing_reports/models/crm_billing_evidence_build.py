@@ -173,6 +173,7 @@ class CrmBillingEvidence(models.Model):
                 own & Domain(ACCOUNT, "=", self.partner_id.id)
             ),
             self.env["crm.billing.agreement"].search(own & account),
+            self.env["crm.dunning.case"].search(own & account),
             self.partner_id.search([("id", "child_of", self.partner_id.id)]),
         )
 

@@ -96,7 +96,7 @@ class CrmBillingLeakReport(models.Model):
                         AND COALESCE(lead.date_closed, lead.create_date) < %(since)s)
                     OR (handoff.id IS NULL
                         AND COALESCE(lead.date_closed, lead.create_date)
-                            >= home.billing_leak_since
+                            >= COALESCE(home.billing_leak_since, '-infinity')
                         AND COALESCE(sold.amount, 1) > 0
                         AND NOT EXISTS (SELECT FROM account_move_crm_lead_rel billed
                                          WHERE billed.lead_id = lead.id)))

@@ -128,6 +128,29 @@ class TestEvidence(ReportsCommon):
         (name,) = [name for name in archive.namelist() if name.endswith("signed.pdf")]
         self.assertEqual(archive.read(name), b"signed by both")
 
+    def test_what_pays_a_packed_invoice_later_is_packed(self):
+        """The receipt proves the invoice, whatever day the money came."""
+        move = self._create_dated("2026-06-20", 80.0)
+        payment = self._pay_on(move, "2026-07-10")
+        other = self._pay_on(self._create_dated("2026-07-01", 5.0), "2026-07-11")
+        pack = self._build()
+        packed = pack.file_ids.filtered(lambda row: row.model == "account.payment")
+        self.assertIn(payment.id, packed.mapped("res_id"))
+        self.assertNotIn(other.id, packed.mapped("res_id"))
+
+    def test_what_was_said_in_collections_is_packed(self):
+        today = fields.Date.today()
+        move = self._create_dated(today, 10.0)
+        case = self.env["crm.dunning.case"].create({"move_id": move.id})
+        case.message_post(
+            body="Paid on Friday",
+            message_type="comment",
+            subtype_xmlid="mail.mt_comment",
+        )
+        pack = self._build(date_from=today, date_to=today)
+        table = self._open(pack).read("messages/messages.csv").decode("utf-8-sig")
+        self.assertIn("Paid on Friday", table)
+
     def test_messages_to_the_customer_are_packed_and_notes_are_not(self):
         """Also of invoices of earlier periods: it is the day of the message."""
         for body, subtype in (

@@ -71,6 +71,15 @@ class TestLeakRadar(LeakCommon, AgreementCommon):
         self.assertEqual(leak.lead_id, deal)
         self.assertEqual((leak.amount, leak.is_estimated), (700.0, True))
 
+    def test_without_a_first_day_all_deals_are_watched(self):
+        deal = self._create_deal(expected_revenue=700.0)
+        self._win(deal)
+        self.env.cr.execute(
+            "DELETE FROM crm_billing_handoff WHERE lead_id = %s", [deal.id]
+        )
+        self.company.billing_leak_since = False
+        self.assertIn(deal, self._find(kind="deal").lead_id)
+
     def test_a_deal_of_nobody_is_not_left_out(self):
         """Without company, team and salesperson the company is that of its maker."""
         self.clerk.company_id.billing_leak_since = "2020-01-01"
