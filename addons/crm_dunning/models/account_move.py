@@ -118,7 +118,7 @@ class AccountMove(models.Model):
             self.browse(found)._tell_sellers(kind, fields.Date.today().isoformat())
         # What waits because the account owes is looked at again.
         if turned:
-            accounts = self.union(*turned).commercial_partner_id
+            accounts = self.browse().union(*turned).commercial_partner_id
             self.env["crm.billing.handoff"]._wake_later("partner", accounts.ids)
         self.env.flush_all()
 

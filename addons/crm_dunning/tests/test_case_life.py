@@ -97,6 +97,16 @@ class TestCaseLife(CaseCommon):
         self._wake()
         self.assertEqual(self.case.state, "closed")
 
+    def test_an_invoice_that_is_gone_does_not_stop_the_others(self):
+        """As after the savepoint of a wrong row in an import was rolled back."""
+        self._wake()
+        gone = self._create_invoice(post=False)
+        gone._collect_outcomes({self.move.id: "open"})
+        gone.unlink()
+        self._pay(self.move)
+        self._wake()
+        self.assertEqual((self.case.state, self.case.close_reason), ("closed", "paid"))
+
     def test_undone_and_paid_again_in_one_transaction_changes_nothing(self):
         lines = self.move.line_ids.filtered(
             lambda line: line.account_type == "asset_receivable"
