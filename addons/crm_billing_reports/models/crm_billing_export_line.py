@@ -128,6 +128,8 @@ class CrmBillingExportLine(models.Model):
             return self._open(self.system_id)
         if self.reason in ("changed", "changed_there", "deposited"):
             return self._open(self._get_row())
+        if self.reason in ("no_document", "customer_refused"):
+            return self._open_of_account()
         if self.reason == "name_known":
             return self.action_link()
         return self.action_open_record()
@@ -160,6 +162,12 @@ class CrmBillingExportLine(models.Model):
 
     def _open(self, record):
         return record._get_records_action(context={})
+
+    def _open_of_account(self):
+        """Show the rows that hold each other up: the account and its documents."""
+        action = self.batch_id.action_open_refused()
+        action["domain"] += [("partner_id", "=", self.partner_id.id)]
+        return action
 
     def _open_map(self):
         action = self.env["ir.actions.act_window"]._for_xml_id(

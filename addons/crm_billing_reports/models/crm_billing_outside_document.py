@@ -95,7 +95,9 @@ class CrmBillingOutsideDocument(models.Model):
         index="btree_not_null",
         help="A payment that was matched from a bank statement, without a payment.",
     )
-    is_taken_over = fields.Boolean(help="We booked the payment here from that list.")
+    is_taken_over = fields.Boolean(
+        string="Taken Over", help="We booked the payment here from that list."
+    )
     is_balance = fields.Boolean(
         string="From an Open Amount",
         help="No list has this payment: it is what an open amount there says was paid. "
@@ -138,19 +140,28 @@ class CrmBillingOutsideDocument(models.Model):
         return record._get_records_action(context={})
 
     def action_take_over(self):
-        """Book the payments of the other books here, as their list says."""
+        """Book the payments of the other books here, as their list says.
+
+        :return: ``None``, or a notice of those of several that could not be booked
+        :raise UserError: the only one could not
+        """
         self._check_can_match()
-        self.filtered(lambda row: row.kind == "payment")._take_over()
-        if errors := [row.booking_error for row in self if row.booking_error]:
-            raise UserError("\n".join(errors))
+        payments = self.filtered(lambda row: row.kind == "payment")
+        if not payments:
+            raise UserError(self.env._("Only payments are taken over: choose some."))
+        payments._take_over()
+        return payments._tell_booking_errors()
 
     def action_take_open_amount(self):
-        """Take over what is paid there, of invoices whose payments no list shows."""
+        """Take over what is paid there, of invoices whose payments no list shows.
+
+        :return: ``None``, or a notice of those of several that could not be booked
+        :raise UserError: the only one could not, or nothing is to be taken over
+        """
         self._check_can_match()
         payments = self._create_balance_payments()
         payments._take_over()
-        if errors := [row.booking_error for row in payments if row.booking_error]:
-            raise UserError("\n".join(errors))
+        return payments._tell_booking_errors()
 
     def action_unlink_record(self):
         """Undo a link that a person or the number made; what was booked stays."""
@@ -158,6 +169,32 @@ class CrmBillingOutsideDocument(models.Model):
         self._unlink_records()
 
     # === BUSINESS METHODS === #
+
+    def _tell_booking_errors(self):
+        """Return a notice of what was not booked; each row keeps its own reason.
+
+        :raise UserError: it is the only one
+        """
+        errors = [row.booking_error for row in self if row.booking_error]
+        if not errors:
+            return None
+        if len(self) == 1:
+            raise UserError(errors[0])
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "warning",
+                "sticky": True,
+                "title": self.env._(
+                    "%(booked)s booked, %(left)s not",
+                    booked=len(self) - len(errors),
+                    left=len(errors),
+                ),
+                "message": " ".join(errors[:5]),
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }
 
     @api.model
     def _check_can_match(self):

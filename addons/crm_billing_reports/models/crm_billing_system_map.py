@@ -23,7 +23,11 @@ class CrmBillingSystemMap(models.Model):
     _rec_name = "external_name"
 
     system_id = fields.Many2one(
-        "crm.billing.system", required=True, index=True, ondelete="cascade"
+        "crm.billing.system",
+        string="Books",
+        required=True,
+        index=True,
+        ondelete="cascade",
     )
     company_id = fields.Many2one(related="system_id.company_id", store=True, index=True)
     model = fields.Selection(

@@ -245,6 +245,12 @@ class CrmBillingMatchReport(models.Model):
 
     # === ACTION METHODS === #
 
+    def action_open(self):
+        """Show the document here; what only the other books have is shown as there."""
+        self.ensure_one()
+        here = self.payment_id or self.move_id or self.handoff_id
+        return self._open(here or self.document_id)
+
     def action_open_here(self):
         """Show the document here, or the deal that has none."""
         self.ensure_one()

@@ -34,7 +34,12 @@ class TestBooksChecks(BooksCommon):
         batch = self._collect()
         customer = self._get_line(batch, self.account)
         self.assertEqual((customer.state, customer.reason), ("refused", "name_taken"))
-        self.assertEqual(self._get_line(batch, move).reason, "customer_refused")
+        invoice = self._get_line(batch, move)
+        self.assertEqual(invoice.reason, "customer_refused")
+        shown = self.env["crm.billing.export.line"].search(
+            invoice.action_fix()["domain"]
+        )
+        self.assertEqual(shown, customer + invoice)
         customer.external_name = "Northwind (customer)"
         batch.action_collect()
         self.assertEqual(set(batch.line_ids.mapped("state")), {"ready"})

@@ -1,6 +1,7 @@
 from odoo.tests import HttpCase, tagged
 
 from .books_common import BooksCommon
+from .match_common import MatchCommon
 
 
 @tagged("post_install", "-at_install")
@@ -27,3 +28,29 @@ class TestBooksTours(HttpCase, BooksCommon):
         self.assertEqual(batch.handed_out_uid, self.manager)
         row = self._read_file(batch, "invoices")[0]
         self.assertEqual(row["*Customer"], "Northwind Customer")
+
+
+@tagged("post_install", "-at_install")
+class TestBooksReadTour(HttpCase, MatchCommon):
+    """An accountant reads what the other books say in a browser."""
+
+    def test_the_accountant_reads_a_list(self):
+        self.invoice.name = "INV/TOUR/0001"
+        self.env.flush_all()
+        self.start_tour(
+            "/odoo/billing-match",
+            "books_read_a_list",
+            login=self.accountant.login,
+        )
+        self.env.invalidate_all()
+        document = self.env["crm.billing.outside.document"].search(
+            [("system_id", "=", self.system.id)]
+        )
+        self.assertRecordValues(
+            document,
+            [{"number": "INV/TOUR/0001", "amount": 119.0, "move_id": self.invoice.id}],
+        )
+        self.assertEqual(document.import_id.create_uid, self.accountant)
+        self.assertEqual(
+            self._get_board(("move_id", "=", self.invoice.id)).reason, "amount"
+        )

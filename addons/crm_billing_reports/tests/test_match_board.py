@@ -148,6 +148,7 @@ class TestMatchBoard(MatchCommon):
         (row,) = self._get_board(("kind", "=", "deal"))
         self.assertEqual((row.lead_id, row.reason), (deal, "missing_here"))
         self.assertEqual(row.action_open_here()["res_id"], handoff.id)
+        self.assertEqual(row.action_open()["res_id"], handoff.id)
         self.assertIn("nothing is invoiced", row.what)
         handoff._process_or_bisect()
         self.assertFalse(self._get_board(("kind", "=", "deal")))

@@ -1,3 +1,4 @@
+import {inputFiles} from "@web/../tests/utils";
 import {registry} from "@web/core/registry";
 
 const tours = registry.category("web_tour.tours");
@@ -89,6 +90,75 @@ tours.add("books_hand_out", {
             content: "which record is which one there",
             trigger:
                 ".o_list_view .o_data_row:contains('Northwind Customer') td[name=state]:contains('Handed out')",
+        },
+    ],
+});
+
+const HEADING = "Type,Number,Customer,Date,Amount";
+const choose = (name, amount) => ({
+    content: `choose ${name}`,
+    trigger: ".modal .o_field_widget[name=file]",
+    async run() {
+        const text = `${HEADING}\nInvoice,INV/TOUR/0001,Northwind,2026-03-05,${amount}\n`;
+        await inputFiles(".modal .o_field_widget[name=file] input[type=file]", [
+            new File([text], name, {type: "text/csv"}),
+        ]);
+    },
+});
+const chosen = (name) => ({
+    trigger: `.modal .o_field_widget[name=file] input:value('${name}')`,
+});
+const check = {
+    trigger: ".modal button[name=action_check]:contains('Check')",
+    run: "click",
+};
+
+/**
+ * A list of the other books: what is wrong in it is said row by row, the dry run says
+ * what would change, and what was read stands on the board and opens its document.
+ */
+tours.add("books_read_a_list", {
+    url: "/odoo/billing-match",
+    steps: () => [
+        {
+            trigger: ".o_main_navbar button:contains('Books')",
+            run: "click",
+        },
+        {
+            trigger: ".o-dropdown--menu .dropdown-item:contains('Read a List')",
+            run: "click",
+        },
+        {
+            content: "the books of the company are filled in",
+            trigger: ".modal .o_field_widget[name=system_id] input:value('Their Books')",
+        },
+        choose("wrong.csv", "a lot"),
+        chosen("wrong.csv"),
+        check,
+        {
+            content: "the row, the column and what is wrong",
+            trigger:
+                ".modal .o_data_row:has(td[name=row]:contains('2')):has(td[name=column]:contains('amount')) td[name=value]:contains('a lot')",
+        },
+        choose("right.csv", "119.00"),
+        chosen("right.csv"),
+        check,
+        {
+            content: "a dry run",
+            trigger: ".modal .alert-success:contains('Nothing is written yet')",
+        },
+        {
+            trigger: ".modal button[name=action_import]",
+            run: "click",
+        },
+        {
+            content: "the row opens its document",
+            trigger:
+                "body:not(:has(.modal)) .o_data_row:contains('INV/TOUR/0001'):has(td[name=reason]:contains('Amount')) td[name=partner_id]",
+            run: "click",
+        },
+        {
+            trigger: ".o_form_view:contains('INV/TOUR/0001')",
         },
     ],
 });
