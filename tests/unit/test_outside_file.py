@@ -122,6 +122,15 @@ def test_what_is_not_understood_is_an_error_of_its_row(cells, error):
     assert reasons(invoice(Id="1"), invoice(**cells)) == [(3, *error)]
 
 
+def test_a_payment_without_a_number_is_known_by_its_id():
+    row = ["P7", "", "Northwind", "2026-03-31", "100", "INV/1", "100"]
+    (found,) = good(row, head=PAYMENTS, kind="payment")
+    assert (found.external_id, found.number) == ("P7", "P7")
+    assert reasons(["", *row[1:]], head=PAYMENTS, kind="payment") == [
+        (2, "number", "empty")
+    ]
+
+
 def test_equal_rows_are_one_and_others_of_one_id_are_refused():
     assert len(good(invoice(), invoice())) == 1
     assert reasons(invoice(), invoice(Amount="7")) == [(3, "external_id", "twice")]

@@ -84,6 +84,7 @@ class CrmBillingCrosswalk(models.Model):
             ("handed_out", "Handed out"),
             ("confirmed", "Seen there"),
             ("missing", "Missing there"),
+            ("withdrawn", "Withdrawn"),
         ],
         default="confirmed",
         required=True,
@@ -314,6 +315,18 @@ class CrmBillingCrosswalk(models.Model):
                 name = {"external_id": values["external_name"]}
                 new.append({**key, **name, **values, "state": "handed_out"})
         return self.union(*rows.values()) | self.create(new)
+
+    def _note_withdrawn(self):
+        """Note that the other side took these back, and so did we.
+
+        The row stays, under an id that frees the one there: what was booked from the
+        other side is never handed out to it, not even posted again here.
+        """
+        for row in self.filtered(lambda row: row.state != "withdrawn"):
+            key = f"{row.external_id} #{row.res_id}"
+            row.write({"state": "withdrawn", "external_id": key, "external_name": key})
+        # The id is free before the next payment takes it: rows are inserted at once.
+        self.flush_recordset(["external_id"])
 
     def _get_entity(self):
         """Return which list of the other side the row stands in."""

@@ -116,6 +116,8 @@ class CrmBillingCrosswalk(models.Model):
         :param fingerprint: of the record here, ``None`` if it does not count any more
         """
         self.ensure_one()
+        if self.state == "withdrawn":
+            return "missing" if fingerprint is not None else False
         if fingerprint is None:
             return "gone"
         if self.checksum and fingerprint != self.checksum:

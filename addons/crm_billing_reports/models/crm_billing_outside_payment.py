@@ -269,7 +269,7 @@ class CrmBillingOutsideDocument(models.Model):
             rows = flow.env["crm.billing.crosswalk"]._get_rows(
                 flow.system_id, payment._name, payment.ids
             )
-            flow.env["crm.billing.crosswalk"].union(*rows.values()).unlink()
+            flow.env["crm.billing.crosswalk"].union(*rows.values())._note_withdrawn()
             self._log_match("outside_withdrawn", old_value=payment.name)
         flow.write({"payment_id": False, "is_taken_over": False, "linked_by": False})
 

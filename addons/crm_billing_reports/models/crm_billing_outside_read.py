@@ -110,7 +110,8 @@ class CrmBillingOutsideDocument(models.Model):
             row.write({**vals, **seen})
         touched = created.union(*changed)
         self.union(*same).write(seen)
-        gone = self._mark_gone(system, documents, record)
+        gone = self._find_gone(system, documents, record)
+        gone.is_gone = True
         record.write(
             {
                 "row_count": len(documents),
@@ -121,8 +122,12 @@ class CrmBillingOutsideDocument(models.Model):
         )
         return touched | gone
 
-    def _mark_gone(self, system, documents, record):
-        """Mark what a complete list of these days no longer has."""
+    def _find_gone(self, system, documents, record):
+        """Return what a complete list of these days no longer has.
+
+        :param record: says which list is complete and of which days: the wizard, or
+            the `crm.billing.outside.import` that holds the list
+        """
         kinds = record.has_documents * ["invoice", "credit"]
         kinds += record.has_payments * ["payment"]
         if not kinds or not record.date_from:
@@ -138,9 +143,7 @@ class CrmBillingOutsideDocument(models.Model):
                 ("is_balance", "=", False),
             ]
         )
-        gone = rows.filtered(lambda row: (row.kind, row.external_id) not in listed)
-        gone.is_gone = True
-        return gone
+        return rows.filtered(lambda row: (row.kind, row.external_id) not in listed)
 
 
 class CrmBillingOutsideImport(models.Model):

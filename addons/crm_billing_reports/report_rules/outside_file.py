@@ -288,7 +288,9 @@ class _Reader:
         kind = self._read_kind(cells["kind"])
         amount = self._read_amount("amount", cells["amount"], kind)
         status = self._read_status(cells["status"])
-        number_text = self._need("number", cells["number"])
+        # Payments there often have no number of their own; an invoice always has one.
+        name = cells["number"] or (kind == "payment" and cells["external_id"])
+        number_text = self._need("number", name)
         document = Document(
             row=number,
             kind=kind,

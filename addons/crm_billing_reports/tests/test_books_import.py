@@ -252,7 +252,7 @@ class TestOutsidePayments(MatchCommon):
         self.assertEqual(self._get_payment().amount, 100.0)
         self.assertEqual(self.invoice.amount_residual, 20.0)
         mapped = self.env["crm.billing.crosswalk"].search(
-            [("model", "=", "account.payment")]
+            [("model", "=", "account.payment"), ("state", "=", "confirmed")]
         )
         self.assertEqual(mapped.res_id, self._get_payment().id)
 
@@ -265,10 +265,84 @@ class TestOutsidePayments(MatchCommon):
 
     def test_a_payment_gone_from_a_complete_list_is_withdrawn(self):
         self._read(self._payment_row())
-        self._read_complete(self._invoice_row())
+        other = self._create_dated("2026-03-06", 10.0)
+        rows = (
+            self._invoice_row(),
+            self._invoice_row(other),
+            {**self._payment_row(other, "10.00"), "Id": "P2", "Number": "902"},
+        )
+        complete = {"has_documents": True, "has_payments": True}
+        days = {"date_from": "2026-03-01", "date_to": "2026-03-31"}
+        wizard = self._create_wizard(self._write(*rows), **complete, **days)
+        wizard.action_check()
+        self.assertEqual((wizard.gone_count, wizard.withdrawn_count), (1, 1))
+        self.assertEqual(self.invoice.amount_residual, 0.0, "only checked")
+        self._read_complete(*rows)
         self.assertEqual(self.invoice.amount_residual, 120.0)
-        self._read_complete(self._invoice_row(), self._payment_row())
+        self._read_complete(*rows, self._payment_row())
         self.assertEqual(self.invoice.amount_residual, 0.0)
+
+    def test_a_list_without_payments_is_no_complete_one_of_them(self):
+        self._read(self._payment_row())
+        wizard = self._create_wizard(
+            self._write(self._invoice_row()),
+            has_payments=True,
+            date_from="2026-03-01",
+            date_to="2026-03-31",
+        )
+        for action in (wizard.action_check, wizard.action_import):
+            with self.assertRaisesRegex(UserError, "no payment at all, and 1"):
+                action()
+        wizard.write({"has_payments": False, "has_documents": True})
+        wizard.action_import()
+        self.assertEqual(self.invoice.amount_residual, 0.0)
+        with self.assertRaisesRegex(UserError, "no invoice and no credit note"):
+            self._read_complete(self._payment_row())
+
+    def test_a_withdrawn_payment_is_not_handed_out_when_posted_again(self):
+        self._read(self._payment_row())
+        payment = self._get_payment()
+        self._read({**self._payment_row(), "Status": "Void"})
+        self.assertEqual(payment.state, "canceled")
+        row = self.env["crm.billing.crosswalk"].search(
+            [("model", "=", "account.payment"), ("res_id", "=", payment.id)]
+        )
+        self.assertEqual((row.state, row.drift), ("withdrawn", False))
+        payment.action_draft()
+        payment.action_post()
+        row._check_drift(self.env.cr.now())
+        self.assertEqual(row.drift, "missing", "a person looks at it")
+        batch = self.env["crm.billing.export.batch"].create(
+            {"system_id": self.system.id, "date_to": "2026-12-31"}
+        )
+        batch.action_collect()
+        self.assertNotIn("account.payment", batch.line_ids.mapped("model"))
+        self._read({**self._payment_row(), "Status": "Closed"})
+        self.assertNotEqual(self._get_payment(), payment)
+        self.assertEqual(self.invoice.amount_residual, 0.0)
+        self.assertEqual(row.drift, "missing")
+
+    def test_of_several_payments_those_that_can_be_are_booked(self):
+        other = self._create_dated("2026-03-06", 10.0)
+        self._read(self._invoice_row(other))
+        self.system.payment_journal_id = False
+        self._read(
+            self._payment_row(), {**self._payment_row(other, "99.00"), "Id": "P2"}
+        )
+        self.system.payment_journal_id = self.journal
+        documents = self._get_document("P1") | self._get_document("P2")
+        notice = documents.with_user(self.accountant).action_take_over()
+        self.assertEqual(notice["params"]["title"], "1 booked, 1 not")
+        self.assertIn("less open here", notice["params"]["message"])
+        self.assertEqual(self.invoice.payment_state, "paid")
+        self.assertIn("less open here", self._get_document("P2").booking_error)
+        with self.assertRaisesRegex(UserError, "less open here"):
+            self._get_document("P2").with_user(self.accountant).action_take_over()
+
+    def test_a_payment_without_a_number_is_known_by_its_id(self):
+        self._read({**self._payment_row(), "Number": ""})
+        self.assertEqual(self._get_document("P1").number, "P1")
+        self.assertEqual(self.invoice.payment_state, "paid")
 
     def test_a_payment_for_an_invoice_that_is_not_here_waits(self):
         self._read(self._payment_row(applied_to="unknown"))

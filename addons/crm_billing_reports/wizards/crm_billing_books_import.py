@@ -76,6 +76,12 @@ class CrmBillingBooksImport(models.TransientModel):
     changed_count = fields.Integer(string="Changed", readonly=True)
     same_count = fields.Integer(string="Known", readonly=True)
     gone_count = fields.Integer(string="Gone", readonly=True)
+    withdrawn_count = fields.Integer(
+        string="Payments Withdrawn",
+        readonly=True,
+        help="Of those that are gone, payments that were booked here from an earlier "
+        "list: they are cancelled, and their invoices are open again.",
+    )
     error_count = fields.Integer(string="Errors", readonly=True)
     line_ids = fields.One2many(
         "crm.billing.books.import.line", "wizard_id", readonly=True
@@ -92,7 +98,17 @@ class CrmBillingBooksImport(models.TransientModel):
         for wizard in self:
             wizard.date_format = wizard.system_id.date_format
 
-    @api.onchange("file", "kind", "date_format", "decimal_sign", "system_id")
+    @api.onchange(
+        "file",
+        "kind",
+        "date_format",
+        "decimal_sign",
+        "system_id",
+        "has_documents",
+        "has_payments",
+        "date_from",
+        "date_to",
+    )
     def _onchange_file(self):
         self.is_checked = False
 
@@ -104,15 +120,18 @@ class CrmBillingBooksImport(models.TransientModel):
         self._check_can_import()
         documents, errors, _data = self._read()
         values = {"is_checked": True, "error_count": len(errors), "new_count": 0}
-        values.update(changed_count=0, same_count=0, gone_count=0)
+        values.update(changed_count=0, same_count=0, gone_count=0, withdrawn_count=0)
         if not errors:
             rows = self.env["crm.billing.outside.document"]
             new, changed, same, older = rows._sort_list(self.system_id, documents)
             errors = self._describe_older(documents, older)
+            gone = self._find_gone(documents)
             values.update(
                 new_count=len(new),
                 changed_count=len(changed),
                 same_count=len(same),
+                gone_count=len(gone),
+                withdrawn_count=len(gone.filtered("is_taken_over")),
                 error_count=len(errors),
             )
         values["line_ids"] = [
@@ -139,6 +158,7 @@ class CrmBillingBooksImport(models.TransientModel):
             raise UserError(self._explain(errors))
         if not documents:
             raise UserError(self.env._("There is no document in this list."))
+        self._find_gone(documents)
         record = self._create_record(data)
         now = fields.Datetime.now()
         touched = flow._read_list(self.system_id, documents, record, now)
@@ -163,6 +183,38 @@ class CrmBillingBooksImport(models.TransientModel):
             raise UserError(
                 self.env._("Say from which to which day this list is complete.")
             )
+
+    def _find_gone(self, documents):
+        """Return what is known and not in this complete list.
+
+        :raise UserError: the list has nothing at all of what it is said to be complete
+            of: the wrong file, or a box too many
+        """
+        gone = self.env["crm.billing.outside.document"]._find_gone(
+            self.system_id, documents, self
+        )
+        listed = {one.kind for one in documents}
+        payments = gone.filtered(lambda row: row.kind == "payment")
+        if payments and "payment" not in listed:
+            raise UserError(
+                self.env._(
+                    "This list has no payment at all, and %(count)s payments of these "
+                    "days are known: they would all be withdrawn. Untick “All "
+                    "Payments”, or choose the list that has them.",
+                    count=len(payments),
+                )
+            )
+        if gone - payments and not listed & {"invoice", "credit"}:
+            raise UserError(
+                self.env._(
+                    "This list has no invoice and no credit note at all, and "
+                    "%(count)s of these days are known: they would all be gone. "
+                    "Untick “All Invoices and Credit Notes”, or choose the list that "
+                    "has them.",
+                    count=len(gone - payments),
+                )
+            )
+        return gone
 
     def _read(self):
         """Return documents, errors and the bytes of the file.
