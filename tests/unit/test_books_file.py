@@ -131,6 +131,9 @@ def test_a_fingerprint_does_not_depend_on_order():
         ("North: wind", "name_sign"),
         ('The "Shop"', "name_sign"),
         ("North\nwind", "name_sign"),
+        ("@Home", "name_formula"),
+        ("'-wind", "name_formula"),
+        ("-5", None),
     ],
 )
 def test_display_names_follow_the_rules_there(name, fault):
@@ -144,6 +147,7 @@ def test_display_names_follow_the_rules_there(name, fault):
         ("9" * 21, None),
         ("9" * 22, "number_long"),
         ("", "number_empty"),
+        ("=7", "name_formula"),
     ],
 )
 def test_document_numbers_follow_the_rules_there(number, fault):

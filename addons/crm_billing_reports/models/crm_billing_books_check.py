@@ -105,6 +105,8 @@ class CrmBillingSystem(models.Model):
             yield "no_account", facts.number
         elif name is None:
             yield "customer_refused", facts.account.display_name
+        elif books_file.is_marked(name):
+            yield "name_formula", name
         elif key in there.rows:
             listed = there.names.get(name.strip().lower())
             if listed and not listed.is_active:

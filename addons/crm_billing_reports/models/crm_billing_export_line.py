@@ -202,6 +202,10 @@ class CrmBillingExportLine(models.Model):
                 "“%(about)s” holds a colon, a quotation mark or a line break, which a "
                 "display name cannot have. Type another name there."
             ),
+            "name_formula": _(
+                "“%(about)s” begins as a formula does, and would arrive with a "
+                "quotation mark in front. Type another name there, or rename it there."
+            ),
             "name_known": _(
                 "A customer “%(about)s” is there already. If it is the same, link it; "
                 "else type another name there."

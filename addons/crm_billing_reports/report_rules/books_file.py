@@ -35,8 +35,13 @@ def read_csv(data: bytes) -> tuple[list[str], list[list[str]]]:
     return rows[0], [[_restore(cell) for cell in row] for row in rows[1:]]
 
 
+def is_marked(cell: str) -> bool:
+    """Return whether a file does not show a text as it is, but marked as a text."""
+    return bool(FORMULA.match(cell) or MARKED.match(cell))
+
+
 def _defuse(cell: str) -> str:
-    return "'" + cell if FORMULA.match(cell) or MARKED.match(cell) else cell
+    return "'" + cell if is_marked(cell) else cell
 
 
 def _restore(cell: str) -> str:

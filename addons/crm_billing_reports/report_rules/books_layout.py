@@ -20,6 +20,8 @@ Sources, as published; none was tried in a QuickBooks company.
 
 from typing import NamedTuple
 
+from .books_file import is_marked
+
 ROW_LIMIT = 1000
 DOCUMENT_LIMIT = 100
 NAME_LIMIT = 100
@@ -162,13 +164,16 @@ def find_name_fault(name: str) -> str | None:
         return "name_long"
     if any(sign in name for sign in FORBIDDEN):
         return "name_sign"
-    return None
+    # It would be another name there: files mark what a spreadsheet runs.
+    return "name_formula" if is_marked(name.strip()) else None
 
 
 def find_number_fault(number: str) -> str | None:
     """Return why a document number is refused there, or nothing."""
     if not number.strip():
         return "number_empty"
+    if is_marked(number.strip()):
+        return "name_formula"
     return "number_long" if len(number) > NUMBER_LIMIT else None
 
 

@@ -80,7 +80,11 @@ class TestBooksChecks(BooksCommon):
 
     def test_a_name_that_other_books_cannot_hold(self):
         self._create_dated("2026-03-01", 100.0)
-        for name, reason in (("North: wind", "name_sign"), ("N" * 101, "name_long")):
+        for name, reason in (
+            ("North: wind", "name_sign"),
+            ("N" * 101, "name_long"),
+            ("@Home", "name_formula"),
+        ):
             self.account.name = name
             self.assertEqual(self._get_reason(self.account), reason)
 
