@@ -180,10 +180,29 @@ class CrmBillingCertificate(models.Model):
             one._certify()
 
     def action_verify(self):
-        """Compare both sides with what was certified."""
+        """Compare both sides with what was certified.
+
+        :return: what to show: the same, or which month is no longer so
+        """
         self.check_access("read")
-        for one in self.filtered(lambda one: one.state == "certified"):
+        certified = self.filtered(lambda one: one.state == "certified")
+        for one in certified:
             one._verify()
+        text = self.env._("Both sides are as they were certified.")
+        if drifted := certified.filtered("is_drifted"):
+            text = self.env._(
+                "No longer as certified: %(names)s",
+                names=", ".join(drifted.mapped("name")),
+            )
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "message": text,
+                "type": "warning" if drifted else "success",
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
 
     def action_download(self):
         """Download the certificate as it was printed when it was given."""

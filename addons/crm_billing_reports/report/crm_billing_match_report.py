@@ -305,12 +305,13 @@ class CrmBillingMatchReport(models.Model):
 
     def action_take_over(self):
         """Book the payments of these rows here."""
-        self.document_id.filtered(lambda row: row.kind == "payment").action_take_over()
+        payments = self.document_id.filtered(lambda row: row.kind == "payment")
+        return payments.action_take_over()
 
     def action_take_open_amount(self):
         """Take over what is paid there of these invoices."""
         rows = self.filtered(lambda row: row.reason == "payment")
-        rows.document_id.action_take_open_amount()
+        return rows.document_id.action_take_open_amount()
 
     def action_unlink_record(self):
         """Undo the links of these rows."""

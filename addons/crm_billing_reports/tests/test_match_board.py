@@ -392,11 +392,12 @@ class TestCertificate(MatchCommon):
 
     def test_verifying_finds_what_changed_since(self):
         certificate = self._certify()
-        certificate.action_verify()
+        self.assertEqual(certificate.action_verify()["params"]["type"], "success")
         self.assertFalse(certificate.is_drifted)
         self._read(self._invoice_row(amount="110.00"))
         self.env.invalidate_all()
-        certificate.action_verify()
+        shown = certificate.action_verify()["params"]["message"]
+        self.assertIn(certificate.name, shown)
         self.assertTrue(certificate.is_drifted)
         self._read(self._invoice_row())
         self.env.invalidate_all()
