@@ -355,6 +355,28 @@ class TestReportExportRoute(HttpCase, ExportCommon):
         self.assertEqual(first[head.index("Total")], 100.0)
         self.assertEqual(first[head.index("Due Date")].date(), date(2027, 2, 1))
 
+    def test_core_s_own_export_is_logged_with_its_filter(self):
+        self.authenticate(self.clerk.login, self.clerk.login)
+        domain = [["id", "in", self.invoice.ids]]
+        for ids in (False, self.invoice.ids):
+            asked = {
+                "model": "account.move",
+                "fields": [{"name": "name", "label": "Number"}],
+                "ids": ids,
+                "domain": [*domain, ["id", ">", 0]],
+                "import_compat": False,
+            }
+            response = self.url_open(
+                "/web/export/csv",
+                data={"data": json.dumps(asked), "csrf_token": self._get_token()},
+            )
+            response.raise_for_status()
+            self.assertIn(self.invoice.name, response.text)
+        by_ids, by_filter = self._get_events()[:2]
+        self.assertEqual(by_filter.new_value, str([*domain, ["id", ">", 0]]))
+        self.assertEqual(by_ids.new_value, str([("id", "in", self.invoice.ids)]))
+        self.assertEqual((by_filter.row_count, by_ids.row_count), (1, 1))
+
     def test_nonsense_is_refused(self):
         for data in ('"x"', '{"domain": [], "colour": 1}'):
             self.authenticate(self.clerk.login, self.clerk.login)
