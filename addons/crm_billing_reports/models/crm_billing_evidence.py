@@ -182,10 +182,28 @@ class CrmBillingEvidence(models.Model):
         }
 
     def action_verify(self):
-        """Read the kept archive again and compare each file with the manifest."""
+        """Read the kept archive again and compare each file with the manifest.
+
+        :return: what to show: all the same, or how many files are not
+        """
         self._check_can_build()
-        for pack in self.filtered("attachment_id"):
+        packs = self.filtered("attachment_id")
+        for pack in packs:
             pack._verify()
+        text = self.env._("All files are as the manifest says.")
+        if faults := sum(packs.mapped("fault_count")):
+            text = self.env._(
+                "Files that are not as the manifest says: %(count)s", count=faults
+            )
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "message": text,
+                "type": "warning" if faults else "success",
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
 
     # === BUSINESS METHODS === #
 
@@ -230,10 +248,16 @@ class CrmBillingEvidence(models.Model):
         return self.env.cr.fetchone()[0]
 
     def _get_moves(self):
-        """Return the posted invoices and credit notes of the period."""
+        """Return the posted invoices and credit notes of the period.
+
+        Those that the account pays, and those of its agreements that another pays.
+        """
         return self.env["account.move"].search(
             Domain("company_id", "=", self.company_id.id)
-            & Domain(ACCOUNT, "=", self.partner_id.id)
+            & (
+                Domain(ACCOUNT, "=", self.partner_id.id)
+                | Domain("agreement_ids.partner_id", "child_of", self.partner_id.id)
+            )
             & Domain("move_type", "in", ("out_invoice", "out_refund"))
             & Domain("state", "=", "posted")
             & Domain("invoice_date", ">=", self.date_from)
@@ -258,15 +282,18 @@ class CrmBillingEvidence(models.Model):
         )
 
     def _get_agreements(self):
-        """Return the agreements that ran in the period."""
-        return self.env["crm.billing.agreement"].search(
-            Domain("company_id", "=", self.company_id.id)
-            & Domain("partner_id", "child_of", self.partner_id.id)
+        """Return the agreements that ran in the period, and those of the invoices."""
+        own = (
+            Domain("partner_id", "child_of", self.partner_id.id)
             & Domain("start_date", "<=", self.date_to)
             & (
                 Domain("end_date", "=", False)
                 | Domain("end_date", ">=", self.date_from)
-            ),
+            )
+        )
+        return self.env["crm.billing.agreement"].search(
+            Domain("company_id", "=", self.company_id.id)
+            & (own | Domain("id", "in", self._get_moves().agreement_ids.ids)),
             order="start_date, id",
         )
 

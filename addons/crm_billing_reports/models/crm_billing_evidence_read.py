@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
@@ -101,11 +101,32 @@ class CrmBillingEvidenceFile(models.Model):
         if not record or record.company_id != self.company_id:
             raise UserError(self.env._("%(path)s: its record is gone.", path=self.path))
         record.check_access("write")
-        if record.partner_id.commercial_partner_id != self.evidence_id.partner_id:
+        if self.evidence_id.partner_id not in self._get_accounts(record):
             raise UserError(
                 self.env._("%(path)s is of another account.", path=self.path)
             )
         return self._attach(record, archive.read(self.path))
+
+    @api.model
+    def _get_accounts(self, record):
+        """Return whose record it is: who pays, and whose agreement it is about."""
+        accounts = record.partner_id.commercial_partner_id
+        if record._name == "account.payment":
+            moves = record.reconciled_invoice_ids
+            accounts |= moves.commercial_partner_id
+            return accounts | moves.agreement_ids.partner_id.commercial_partner_id
+        if record._name == "account.move":
+            return accounts | record.agreement_ids.partner_id.commercial_partner_id
+        return accounts | self._get_payers(record)
+
+    @api.model
+    def _get_payers(self, agreement):
+        """Return who was billed for an agreement."""
+        return (
+            self.env["account.move"]
+            .search([("agreement_ids", "in", agreement.ids), ("state", "=", "posted")])
+            .commercial_partner_id
+        )
 
     def _attach(self, record, data):
         attachments = self.env["ir.attachment"]

@@ -193,6 +193,32 @@ class TestEvidence(ReportsCommon):
             if name.endswith(".csv"):
                 self.assertNotIn(other.name, self._open(pack).read(name).decode())
 
+    def _create_paid_by_another(self):
+        payer = self._create_account("Parent Holding")
+        agreement = self.env["crm.billing.agreement"].create(
+            {
+                "partner_id": self.account.id,
+                "start_date": "2026-03-01",
+                "line_ids": [Command.create({"product_id": self.product.id})],
+            }
+        )
+        move = self._create_dated("2026-03-06", 77.0, account=payer)
+        move.sudo().agreement_ids = agreement
+        return payer, agreement, move
+
+    def test_what_another_account_pays_is_in_the_packs_of_both(self):
+        payer, agreement, move = self._create_paid_by_another()
+        for account in (self.account, payer):
+            pack = self._build(partner_id=account.id)
+            ids = pack.file_ids.filtered(lambda row: row.model == "account.move")
+            self.assertIn(move.id, ids.mapped("res_id"), account.name)
+            self.assertIn(agreement, pack._get_agreements())
+            table = self._open(pack).read("agreements/agreements.csv").decode()
+            self.assertIn(agreement.name, table)
+            files = pack.file_ids.filtered(lambda row: row.res_id == move.id)
+            self.assertIn(account, files._get_accounts(move))
+        self.assertNotIn(self.invoice, pack._get_moves(), "the payer did not pay it")
+
     def test_period_is_that_of_the_account_zone(self):
         self.account.billing_tz = "America/New_York"
         first, last = self._create_pack()._get_instants()
@@ -207,7 +233,7 @@ class TestEvidence(ReportsCommon):
 
     def test_verifying_finds_all_files(self):
         pack = self._build()
-        pack.action_verify()
+        self.assertEqual(pack.action_verify()["params"]["type"], "success")
         self.assertEqual(set(pack.file_ids.mapped("state")), {"equal"})
         self.assertEqual(pack.fault_count, 0)
         self.assertIn("Verified", pack.message_ids[0].body)
@@ -220,7 +246,7 @@ class TestEvidence(ReportsCommon):
                 body = old.read(name)
                 new.writestr(name, b"paid" if name.endswith("sent.pdf") else body)
         pack.sudo().attachment_id.raw = data.getvalue()
-        pack.action_verify()
+        self.assertEqual(pack.action_verify()["params"]["type"], "warning")
         self.assertEqual(pack.fault_count, 1)
         (row,) = pack.file_ids.filtered(lambda row: row.state == "changed")
         self.assertEqual(row.path, "invoices/INV as sent.pdf")
