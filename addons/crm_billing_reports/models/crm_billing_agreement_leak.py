@@ -30,6 +30,8 @@ class CrmBillingAgreement(models.Model):
     def _get_unbilled_amounts(self, now):
         """Return ``{agreement id: (amount, is estimated)}`` of what is overdue.
 
+        Of the companies that the user has chosen: no other is shown.
+
         Amounts are those that the engine would bill on the account's today, before
         tax, in the currency of the agreement, without milestones. Kept for the
         transaction as long as nothing is billed: one screen asks several times.
@@ -38,7 +40,8 @@ class CrmBillingAgreement(models.Model):
         """
         agreements = self.sudo().with_context(active_test=False)
         found = agreements.search(
-            Domain("state", "in", ("running", "paused"))
+            Domain("company_id", "in", self.env.companies.ids)
+            & Domain("state", "in", ("running", "paused"))
             & Domain("next_invoice_date", "<=", now.date() + timedelta(days=1)),
             order="next_invoice_date, id",
         )

@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from odoo import models
+from odoo import api, models
 from odoo.tools import SQL
 
 from .crm_billing_leak_report import KIND_NUMBERS
@@ -56,9 +56,7 @@ class CrmBillingLeakReport(models.Model):
                    CASE WHEN handoff.missing @> '[{"who": "sales"}]'
                           OR handoff.id IS NULL THEN lead.user_id END AS owner_id,
                    COALESCE(sold.currency_id, home.currency_id) AS currency_id,
-                   COALESCE(lead.date_closed, lead.create_date)::date AS since,
-                   COALESCE(lead.date_closed, lead.create_date)::date::text
-                       AS since_key,
+                   %(day)s AS since, %(day)s::text AS since_key,
                    -1 AS patience,
                    COALESCE(sold.amount, COALESCE(lead.expected_revenue, 0)
                                 + COALESCE(lead.recurring_revenue, 0)
@@ -88,6 +86,7 @@ class CrmBillingLeakReport(models.Model):
                        (SELECT MIN(id) FROM res_company)) AS company_id
                    ) place
               JOIN res_company home ON home.id = place.company_id
+         LEFT JOIN res_partner account ON account.id = lead.partner_id
          LEFT JOIN LATERAL (%(sold)s) sold ON TRUE
              WHERE lead.won_status = 'won' AND lead.active
                AND agreement.id IS NULL
@@ -95,15 +94,26 @@ class CrmBillingLeakReport(models.Model):
                     OR (handoff.state = 'pending'
                         AND COALESCE(lead.date_closed, lead.create_date) < %(since)s)
                     OR (handoff.id IS NULL
-                        AND COALESCE(lead.date_closed, lead.create_date)
-                            >= COALESCE(home.billing_leak_since, '-infinity')
+                        AND %(day)s >= COALESCE(home.billing_leak_since, '-infinity')
                         AND COALESCE(sold.amount, 1) > 0
                         AND NOT EXISTS (SELECT FROM account_move_crm_lead_rel billed
                                          WHERE billed.lead_id = lead.id)))
             """,
             number=KIND_NUMBERS["deal"],
+            day=self._get_local_day(
+                SQL("COALESCE(lead.date_closed, lead.create_date)")
+            ),
             since=now - QUEUE_PATIENCE,
             sold=self._select_sold(),
+        )
+
+    @api.model
+    def _get_local_day(self, instant):
+        """Return the day of an instant where the ``account`` is, else ``home``."""
+        return SQL(
+            "(%s AT TIME ZONE 'UTC' AT TIME ZONE"
+            " COALESCE(account.billing_tz, home.billing_tz, 'UTC'))::date",
+            instant,
         )
 
     def _select_sold(self):
@@ -145,8 +155,8 @@ class CrmBillingLeakReport(models.Model):
             SELECT agreement.id, %(number)s, 'start', agreement.name, NULL,
                    agreement.company_id, agreement.partner_id, agreement.user_id,
                    agreement.team_id, NULL::int, agreement.currency_id,
-                   GREATEST(agreement.start_date, agreement.create_date::date) AS since,
-                   GREATEST(agreement.start_date, agreement.create_date::date)::text,
+                   GREATEST(agreement.start_date, %(day)s) AS since,
+                   GREATEST(agreement.start_date, %(day)s)::text,
                    0,
                    (SELECT sum(line.price_unit::numeric * line.quantity::numeric
                                * (1 - COALESCE(line.discount, 0)::numeric / 100))
@@ -156,9 +166,12 @@ class CrmBillingLeakReport(models.Model):
                    agreement.lead_id, NULL::int, agreement.id, NULL::int, NULL::varchar,
                    NULL::int, NULL::int
               FROM crm_billing_agreement agreement
+              JOIN res_company home ON home.id = agreement.company_id
+              JOIN res_partner account ON account.id = agreement.partner_id
              WHERE agreement.state = 'draft' AND agreement.active
             """,
             number=KIND_NUMBERS["start"],
+            day=self._get_local_day(SQL("agreement.create_date")),
         )
 
     def _select_unbilled_agreements(self, now):
@@ -291,9 +304,10 @@ class CrmBillingLeakReport(models.Model):
               JOIN res_company home ON home.id = move.company_id
               JOIN res_currency main ON main.id = home.currency_id
               JOIN res_currency currency ON currency.id = move.currency_id
+         LEFT JOIN res_partner account ON account.id = move.commercial_partner_id
         CROSS JOIN LATERAL (
                    SELECT 'draft' AS name, %(draft_number)s AS number,
-                          GREATEST(move.invoice_date, move.create_date::date) AS since,
+                          GREATEST(move.invoice_date, %(day)s) AS since,
                           COALESCE(home.billing_leak_draft_days, 0) AS patience,
                           1::numeric AS share
                     WHERE move.state = 'draft'
@@ -318,6 +332,7 @@ class CrmBillingLeakReport(models.Model):
             """,
             draft=self.env._("Draft"),
             draft_number=KIND_NUMBERS["draft"],
+            day=self._get_local_day(SQL("move.create_date")),
             unsent_number=KIND_NUMBERS["unsent"],
             bounced_number=KIND_NUMBERS["bounced"],
             today=now.date(),

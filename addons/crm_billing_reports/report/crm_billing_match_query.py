@@ -198,16 +198,21 @@ class CrmBillingMatchReport(models.Model):
             """
             SELECT handoff.id * 4 + 3, books.id, 'deal',
                    NULL, NULL, NULL, handoff.id, handoff.lead_id, FALSE, FALSE,
-                   NULL, COALESCE(lead.date_closed, handoff.create_date)::date,
-                   NULL, NULL, books.company_currency_id,
+                   NULL, won.day, NULL, NULL, books.company_currency_id,
                    account.commercial_partner_id, lead.user_id, lead.team_id,
                    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, FALSE, FALSE
               FROM crm_billing_handoff handoff
               JOIN crm_lead lead ON lead.id = handoff.lead_id
               JOIN books ON books.company_id = handoff.company_id AND books.is_first
+              JOIN res_company home ON home.id = handoff.company_id
          LEFT JOIN res_partner account ON account.id = handoff.account_id
+        CROSS JOIN LATERAL (
+                   SELECT (COALESCE(lead.date_closed, handoff.create_date)
+                           AT TIME ZONE 'UTC' AT TIME ZONE COALESCE(
+                               account.billing_tz, home.billing_tz, 'UTC'))::date AS day
+                   ) won
              WHERE handoff.state IN ('pending', 'blocked')
-               AND COALESCE(lead.date_closed, handoff.create_date) >= books.start_date
+               AND won.day >= books.start_date
             """
         )
 

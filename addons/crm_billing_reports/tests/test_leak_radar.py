@@ -2,6 +2,7 @@ from datetime import date
 
 from freezegun import freeze_time
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import tagged
@@ -71,6 +72,19 @@ class TestLeakRadar(LeakCommon, AgreementCommon):
         self.assertEqual(leak.lead_id, deal)
         self.assertEqual((leak.amount, leak.is_estimated), (700.0, True))
 
+    def test_a_deal_counts_from_the_local_day_of_its_account(self):
+        self.account.billing_tz = "America/Los_Angeles"
+        deal = self._create_deal(expected_revenue=700.0)
+        self._win(deal)
+        self.env.cr.execute(
+            "DELETE FROM crm_billing_handoff WHERE lead_id = %s", [deal.id]
+        )
+        deal.date_closed = "2027-06-10 06:30:00"  # 23:30 of the day before, there
+        leak = self._find(kind="deal")
+        self.assertEqual(leak.since, date(2027, 6, 9))
+        self.company.billing_leak_since = date(2027, 6, 10)
+        self.assertFalse(self._find(kind="deal"), "won before the first day")
+
     def test_without_a_first_day_all_deals_are_watched(self):
         deal = self._create_deal(expected_revenue=700.0)
         self._win(deal)
@@ -126,6 +140,17 @@ class TestLeakRadar(LeakCommon, AgreementCommon):
         leak.action_fix()
         self.assertFalse(self._find(kind="agreement"))
         self.assertEqual(sum(agreement.move_ids.mapped("amount_untaxed")), 186.0)
+
+    def test_only_agreements_of_the_chosen_companies_are_counted(self):
+        agreement = self._create_agreement(start_date=date(2027, 4, 11))
+        now = fields.Datetime.now()
+        other = self.env["res.company"].create({"name": "Elsewhere"})
+        asked = self.env["crm.billing.agreement"].with_user(self.clerk)
+        counted = asked.with_context(allowed_company_ids=self.company.ids)
+        self.assertIn(agreement.id, counted._get_unbilled_amounts(now))
+        self.clerk.company_ids = [Command.link(other.id)]
+        counted = asked.with_context(allowed_company_ids=other.ids)
+        self.assertNotIn(agreement.id, counted._get_unbilled_amounts(now))
 
     def test_what_is_due_today_is_no_leak(self):
         self._create_agreement(start_date=date(2027, 6, 15), price_unit=31.0)
