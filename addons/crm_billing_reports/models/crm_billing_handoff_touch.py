@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class CrmBillingHandoff(models.Model):
@@ -10,9 +10,14 @@ class CrmBillingHandoff(models.Model):
 
     # === COMPUTE METHODS === #
 
+    @api.depends("lead_id", "agreement_id", "move_ids")
     def _compute_touch_count(self):
+        # The report reads the touches of these deals alone.
+        report = self.env["crm.billing.touch.report"].with_context(
+            billing_touch_handoffs=self.ids
+        )
         counts = dict(
-            self.env["crm.billing.touch.report"]._read_group(
+            report._read_group(
                 [("handoff_id", "in", self.ids)], ["handoff_id"], ["touch_count:sum"]
             )
         )

@@ -125,8 +125,34 @@ class CrmBillingTouchReport(models.Model):
                    SELECT (touch.moment AT TIME ZONE 'UTC' AT TIME ZONE COALESCE(
                        account.billing_tz, company.billing_tz, 'UTC'))::date AS date
                    ) local
+             WHERE %(scope)s
             """,
             touches=touches,
+            scope=self._get_scope(),
+        )
+
+    def _get_scope(self):
+        """Return which touches are read: all, or those that concern some deals.
+
+        Handoffs in the context narrow what each source reads; whose touch it is in the
+        end is for the domain to say.
+        """
+        ids = self.env.context.get("billing_touch_handoffs")
+        if ids is None:
+            return SQL("TRUE")
+        handoffs = self.env["crm.billing.handoff"].sudo().browse(ids)
+        deals = handoffs.lead_id
+        agreements = self.env["crm.billing.agreement"].sudo()
+        agreements = agreements.with_context(active_test=False).search(
+            [("lead_id", "in", deals.ids)]
+        )
+        return SQL(
+            "(touch.handoff_id = ANY(%s) OR touch.lead_id = ANY(%s)"
+            " OR touch.agreement_id = ANY(%s) OR touch.move_id = ANY(%s))",
+            handoffs.ids,
+            deals.ids,
+            agreements.ids,
+            deals.billing_move_ids.ids,
         )
 
     # === THE AUDIT LOG === #

@@ -262,6 +262,39 @@ class TestTouches(ReportsCommon):
         action = handoff.with_user(self.seller).action_view_touches()
         self.assertEqual(self.report.search_count(action["domain"]), 2)
 
+    def test_counting_a_handoff_reads_its_own_touches_as_the_report_does(self):
+        second = self._create_deal(self.client)
+        self._create_quotation(second, confirm=True)
+        moves = self._bill()
+        self._win_and_process(second)
+        other = self._create_dated("2027-01-05", 50.0)
+        for move in moves + other:
+            reversal = self.env["account.move.reversal"].with_user(self.clerk)
+            reversal.create(
+                {
+                    "move_ids": [Command.set(move.ids)],
+                    "journal_id": move.journal_id.id,
+                    "reason": "Wrong price",
+                }
+            ).modify_moves()
+        self._wake()
+        self.env.invalidate_all()
+        handoffs = self.env["crm.billing.handoff"].search([])
+        all_counts = dict(
+            self.report._read_group(
+                [("handoff_id", "!=", False)], ["handoff_id"], ["touch_count:sum"]
+            )
+        )
+        self.assertTrue(all_counts)
+        for handoff in handoffs:
+            handoff.invalidate_recordset(["touch_count"])
+            self.assertEqual(handoff.touch_count, all_counts.get(handoff, 0))
+        self.assertTrue(all_counts[self.deal.billing_handoff_id])
+        read = self.report.with_context(billing_touch_handoffs=handoffs.ids)
+        credits_ = [("kind", "=", "credit")]
+        self.assertIn(other, self.report.search(credits_).move_id)
+        self.assertNotIn(other, read.search(credits_).move_id)
+
     def test_minutes_of_the_company_come_first(self):
         self.env["crm.billing.touch.cost"].search(
             [("kind", "=", "blocked")]
