@@ -258,9 +258,9 @@ class CrmBillingCertificate(models.Model):
         if rows:
             raise UserError(
                 self.env._(
-                    "%(count)s differences of %(month)s are not explained:\n%(rows)s",
-                    count=len(rows),
+                    "Explain the differences of %(month)s first (%(count)s):\n%(rows)s",
                     month=self.name,
+                    count=len(rows),
                     rows="\n".join(
                         f"- {row.number}: {row.what}" for row in rows[:SHOWN]
                     ),
