@@ -16,6 +16,10 @@ KEPT = (
     "date_there",
     "amount_here",
     "amount_there",
+    "currency_id",
+    "currency_there_id",
+    "partner_id",
+    "account_there_id",
 )
 
 
@@ -86,10 +90,18 @@ class CrmBillingCertificate(models.Model):
     def _get_rows_checksum(self, rows):
         """Return one checksum for all compared rows.
 
-        Of what a month keeps: what is open goes on changing as customers pay.
+        Of what a month keeps: what is open goes on changing as customers pay. Accounts
+        and currencies count by their ids: a name may be corrected.
         """
-        lines = sorted("|".join(str(row[name] or "") for name in KEPT) for row in rows)
+        lines = sorted(
+            "|".join(self._get_kept(row, name) for name in KEPT) for row in rows
+        )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @api.model
+    def _get_kept(self, row, name):
+        value = row[name]
+        return str(value.id if row._fields[name].relational else value or "")
 
     def _prepare_lines(self, rows):
         """Return the totals by kind, in the company's currency."""

@@ -149,7 +149,7 @@ class CrmBillingCrosswalk(models.Model):
                     id=self.res_id,
                 )
             )
-        if company and company != self.company_id:
+        if company and company not in self.system_id._get_companies():
             raise ValidationError(
                 self.env._(
                     "%(kind)s %(id)s belongs to another company than %(books)s.",

@@ -89,7 +89,7 @@ class CrmBillingExportBatch(models.Model):
         """Return what is to be handed out, by model; a hook."""
         system = self.system_id
         since = max(filter(None, (self.date_from, system.start_date)))
-        common = Domain("company_id", "=", system.company_id.id)
+        common = Domain("company_id", "in", system._get_companies().ids)
         days = Domain("date", ">=", since) & Domain("date", "<=", self.date_to)
         domains = {
             "account.move": Domain(

@@ -105,7 +105,7 @@ class CrmBillingOutsideDocument(models.Model):
     def _match_numbers(self, system):
         """Link what has the same number here, if amount or account agrees as well."""
         for kind, rows in self._get_unlinked().grouped("kind").items():
-            own = Domain("company_id", "=", system.company_id.id)
+            own = Domain("company_id", "in", system._get_companies().ids)
             names = Domain("name", "in", rows.mapped("number"))
             if kind == "payment":
                 usual = Domain("state", "in", ("in_process", "paid"))
@@ -140,7 +140,7 @@ class CrmBillingOutsideDocument(models.Model):
         """Take a record as counterpart, unless another row has it."""
         record = record.exists()
         name = LINKS[record._name]
-        if not record or record.company_id != self.company_id:
+        if not record or record.company_id not in self.system_id._get_companies():
             return
         if record._name == "account.move" and record.move_type != MOVE_TYPES[self.kind]:
             return

@@ -148,9 +148,10 @@ class CrmBillingOutsideDocument(models.Model):
         :raise UserError: an invoice that it pays is not here
         """
         found, missing = [], []
+        companies = self.system_id._get_companies()
         for allocation in self.allocation_ids:
             move = allocation._find_move()
-            if move and move.state == "posted" and move.company_id == self.company_id:
+            if move and move.state == "posted" and move.company_id in companies:
                 found.append((move, allocation.amount))
             else:
                 missing.append(allocation.invoice_ref)

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
 from ..report_rules.books_layout import DOCUMENT_LIMIT, LAYOUTS, ROW_LIMIT
@@ -11,6 +11,7 @@ ENTITIES = [
     ("credit", "Credit notes"),
     ("payment", "Payments"),
 ]
+MOST = 8  # books of a company: their number is part of the ids of the match board
 # What can stand on the other side, and so in the crosswalk.
 MODELS = {
     "res.partner": "customer",
@@ -242,6 +243,46 @@ class CrmBillingSystem(models.Model):
                 for place, column in enumerate(columns, 1)
             ]
         )
+
+    @api.constrains("company_id")
+    def _check_count(self):
+        """At most :data:`MOST` books a company: the match board has a row for each."""
+        found = self.sudo().with_context(active_test=False)
+        for company in self.company_id:
+            if found.search_count([("company_id", "=", company.id)]) > MOST:
+                raise ValidationError(
+                    self.env._(
+                        "%(company)s has %(most)s books already, archived ones "
+                        "included. Delete one that was never used.",
+                        company=company.name,
+                        most=MOST,
+                    )
+                )
+
+    @api.model
+    def _get_homes(self):
+        """Return ``{company id: id of the company whose books have its documents}``.
+
+        That is the company itself or the nearest one above it with books in use: the
+        branches of a company are in its books, unless they keep their own.
+        """
+        owners = set(self.sudo().search([]).company_id.ids)
+        companies = self.env["res.company"].sudo().with_context(active_test=False)
+        homes = {}
+        for company in companies.search([]):
+            line = [int(part) for part in company.parent_path.split("/") if part]
+            home = next((one for one in reversed(line) if one in owners), None)
+            if home:
+                homes[company.id] = home
+        return homes
+
+    def _get_companies(self):
+        """Return the companies whose documents are in these books, its own first."""
+        self.ensure_one()
+        homes = self._get_homes()
+        own = self.company_id
+        branches = [one for one, home in homes.items() if home == own.id != one]
+        return own | own.browse(branches)
 
     @api.model
     def _get_default(self):

@@ -1,12 +1,10 @@
 from odoo import models
 from odoo.tools import SQL
 
-from .crm_billing_report_currency import get_core_rate
-
 # An id of the board is the id of what the row is about, times four, plus where it is
-# from; one of a document that is only here also says which of its company's books miss
-# it, of eight at the most.
-BOOKS = 8
+# from; one of a document that is only here also says which of the books miss it.
+from ..models.crm_billing_system import MOST as BOOKS
+from .crm_billing_report_currency import get_core_rate
 
 
 class CrmBillingMatchReport(models.Model):
@@ -19,6 +17,7 @@ class CrmBillingMatchReport(models.Model):
         return SQL(
             """
             WITH books AS (%(books)s),
+                 covered AS (%(covered)s),
                  side AS (%(there)s UNION ALL %(moves)s
                           UNION ALL %(payments)s UNION ALL %(deals)s),
                  judged AS (%(judged)s),
@@ -44,6 +43,7 @@ class CrmBillingMatchReport(models.Model):
                AND note.revoked_at IS NULL
             """,
             books=self._select_books(),
+            covered=self._select_covered(),
             there=self._select_there(),
             moves=self._select_moves(),
             payments=self._select_payments(),
@@ -69,9 +69,17 @@ class CrmBillingMatchReport(models.Model):
                   FROM crm_billing_system system
                   JOIN res_company company ON company.id = system.company_id
             ) numbered
-             WHERE active AND place < %s
-            """,
-            BOOKS,
+             WHERE active
+            """
+        )
+
+    def _select_covered(self):
+        """Return which company keeps the books of which, branches in those above."""
+        homes = self.env["crm.billing.system"]._get_homes()
+        return SQL(
+            "SELECT * FROM unnest(%s::int[], %s::int[]) AS home (company_id, home_id)",
+            list(homes),
+            list(homes.values()),
         )
 
     def _select_there(self):
@@ -112,7 +120,9 @@ class CrmBillingMatchReport(models.Model):
                    EXISTS (SELECT FROM account_move clash
                             WHERE document.move_id IS NULL
                               AND document.kind <> 'payment'
-                              AND clash.company_id = books.company_id
+                              AND clash.company_id IN (
+                                  SELECT covered.company_id FROM covered
+                                   WHERE covered.home_id = books.company_id)
                               AND clash.name = document.number
                               AND clash.name <> '/'
                               AND clash.state = 'posted') AS is_clash,
@@ -153,7 +163,8 @@ class CrmBillingMatchReport(models.Model):
                               AND other.is_gone IS NOT TRUE),
                    FALSE
               FROM account_move move
-              JOIN books ON books.company_id = move.company_id
+              JOIN covered ON covered.company_id = move.company_id
+              JOIN books ON books.company_id = covered.home_id
          LEFT JOIN res_partner account ON account.id = move.commercial_partner_id
              WHERE move.move_type IN ('out_invoice', 'out_refund')
                AND move.state = 'posted'
@@ -177,7 +188,8 @@ class CrmBillingMatchReport(models.Model):
                    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                    FALSE, FALSE
               FROM account_payment payment
-              JOIN books ON books.company_id = payment.company_id
+              JOIN covered ON covered.company_id = payment.company_id
+              JOIN books ON books.company_id = covered.home_id
               JOIN res_partner payer ON payer.id = payment.partner_id
              WHERE books.with_payments
                AND payment.partner_type = 'customer'
@@ -203,7 +215,8 @@ class CrmBillingMatchReport(models.Model):
                    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, FALSE, FALSE
               FROM crm_billing_handoff handoff
               JOIN crm_lead lead ON lead.id = handoff.lead_id
-              JOIN books ON books.company_id = handoff.company_id AND books.is_first
+              JOIN covered ON covered.company_id = handoff.company_id
+              JOIN books ON books.company_id = covered.home_id AND books.is_first
               JOIN res_company home ON home.id = handoff.company_id
          LEFT JOIN res_partner account ON account.id = handoff.account_id
         CROSS JOIN LATERAL (

@@ -3,7 +3,6 @@ from decimal import Decimal
 from odoo import api, models
 from odoo.fields import Domain
 
-from .crm_billing_match_query import BOOKS
 from .crm_billing_report_mixin import ACCOUNT, TieOut
 
 # Filters that the ledger knows as well, by their path from an invoice.
@@ -44,12 +43,9 @@ class CrmBillingMatchReport(models.Model):
         """Return the books on the board, of the companies of the user."""
         # Whoever reads the report is told what it is compared with.
         systems = self.env["crm.billing.system"].sudo()
-        found = systems.with_context(active_test=False).search(
+        return systems.search(
             [("company_id", "in", self.env.companies.ids)], order="company_id, id"
         )
-        return systems.concat(
-            *(own[:BOOKS] for own in found.grouped("company_id").values())
-        ).filtered("active")
 
     def _prove(self, system, domain, is_known):
         """Return the proof of one of the books, none where there is no document."""
@@ -104,7 +100,7 @@ class CrmBillingMatchReport(models.Model):
         return (
             Domain("move_type", "in", ("out_invoice", "out_refund"))
             & Domain("state", "=", "posted")
-            & Domain("company_id", "=", system.company_id.id)
+            & Domain("company_id", "in", system._get_companies().ids)
             & (
                 Domain("invoice_date", ">=", system.start_date)
                 | Domain("id", "in", listed.subselect("move_id"))
@@ -117,6 +113,8 @@ class CrmBillingMatchReport(models.Model):
         if leaf.field_expr == "system_id":
             ids = leaf.value if leaf.operator == "in" else [leaf.value]
             return Domain.TRUE if system.id in ids else Domain.FALSE
+        if leaf.field_expr == "company_id":  # of the books: branches are in them
+            return Domain.TRUE if system.filtered_domain(leaf) else Domain.FALSE
         return Domain(INVOICE_PATHS[leaf.field_expr], leaf.operator, leaf.value)
 
     @staticmethod

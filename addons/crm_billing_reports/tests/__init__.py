@@ -17,6 +17,7 @@ from . import test_books_tours
 from . import test_report_export
 from . import test_report_parameters
 from . import test_books_import
+from . import test_books_branches
 from . import test_report_history
 from . import test_report_print
 from . import test_report_tours

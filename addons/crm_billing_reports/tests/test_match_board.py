@@ -3,7 +3,7 @@ from psycopg2 import IntegrityError
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import Form, new_test_user, tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from .match_common import MatchCommon
 
@@ -306,6 +306,34 @@ class TestCertificate(MatchCommon):
         certificate = self._create()
         certificate.action_certify()
         return certificate
+
+    def test_another_customer_or_currency_is_no_longer_as_certified(self):
+        certificate = self._certify()
+        stranger = self._create_account("Somebody Else")
+        euro = self.env.ref("base.EUR")
+        document = self._get_document(f"I{self.invoice.id}")
+        for record, name, other in (
+            (document, "partner_id", stranger.id),
+            (document, "currency_id", euro.id),
+            (self.invoice, "commercial_partner_id", stranger.id),
+            (self.invoice, "currency_id", euro.id),
+        ):
+            with self.subTest(record=record._name, name=name):
+                before = record[name].id
+                for value, is_drifted in ((other, True), (before, False)):
+                    self.env.flush_all()
+                    self.env.cr.execute(
+                        SQL(
+                            "UPDATE %s SET %s = %s WHERE id = %s",
+                            SQL.identifier(record._table),
+                            SQL.identifier(name),
+                            value,
+                            record.id,
+                        )
+                    )
+                    self.env.invalidate_all()
+                    certificate.action_verify()
+                    self.assertEqual(certificate.is_drifted, is_drifted)
 
     def test_a_month_that_agrees_is_certified(self):
         certificate = self._certify()

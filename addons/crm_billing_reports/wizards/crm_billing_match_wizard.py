@@ -51,14 +51,14 @@ class CrmBillingMatchLink(models.TransientModel):
     move_id = fields.Many2one(
         "account.move",
         string="Invoice Here",
-        domain="[('company_id', '=', company_id), ('move_type', '=', move_type), "
-        "('state', '=', 'posted')]",
+        domain="[('company_id', 'child_of', company_id), "
+        "('move_type', '=', move_type), ('state', '=', 'posted')]",
     )
     payment_id = fields.Many2one(
         "account.payment",
         string="Payment Here",
-        domain="[('company_id', '=', company_id), ('partner_type', '=', 'customer'), "
-        "('state', 'in', ('in_process', 'paid'))]",
+        domain="[('company_id', 'child_of', company_id), "
+        "('partner_type', '=', 'customer'), ('state', 'in', ('in_process', 'paid'))]",
     )
 
     def _compute_move_type(self):
