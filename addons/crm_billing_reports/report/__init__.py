@@ -13,10 +13,12 @@ from . import crm_billing_status_report
 from . import crm_billing_status_query
 from . import crm_billing_touch_report
 from . import crm_billing_touch_query
+from . import crm_billing_touch_tie_out
+from . import crm_billing_exception_proof
 from . import crm_billing_exception_report
-from . import crm_billing_exception_tie_out
 from . import crm_billing_exception_change_report
 from . import crm_billing_exception_month_report
+from . import crm_billing_exception_tie_out
 from . import crm_billing_forecast_report
 from . import crm_billing_forecast_tie_out
 from . import crm_billing_match_report

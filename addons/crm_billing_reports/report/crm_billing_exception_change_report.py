@@ -16,6 +16,7 @@ class CrmBillingExceptionChangeReport(models.Model):
 
     _name = "crm.billing.exception.change.report"
     _description = "Changes and Their Exceptions"
+    _inherit = "crm.billing.report.mixin"
     _auto = False
     _order = "date desc, id desc"
     _rec_name = "name"
@@ -35,8 +36,7 @@ class CrmBillingExceptionChangeReport(models.Model):
         readonly=True,
     )
     date = fields.Date(readonly=True)
-    company_id = fields.Many2one("res.company", readonly=True)
-    user_id = fields.Many2one("res.users", string="By", readonly=True)
+    by_id = fields.Many2one("res.users", readonly=True)
     revision_id = fields.Many2one("crm.billing.price.revision", readonly=True)
     invoices_before = fields.Integer(readonly=True)
     exceptions_before = fields.Integer(readonly=True)
@@ -83,7 +83,10 @@ class CrmBillingExceptionChangeReport(models.Model):
                        ORDER BY change.kind, change.source_id, change.company_id)::int
                        AS id,
                    change.name, change.kind, change.date, change.company_id,
-                   change.user_id, change.revision_id,
+                   change.by_id, change.revision_id,
+                   NULL::int AS partner_id, NULL::int AS user_id, NULL::int AS team_id,
+                   NULL::int AS service_tier_id, company.currency_id,
+                   company.currency_id AS company_currency_id,
                    around.invoices_before, around.exceptions_before,
                    100.0 * around.exceptions_before
                        / NULLIF(around.invoices_before, 0) AS rate_before,
@@ -92,6 +95,7 @@ class CrmBillingExceptionChangeReport(models.Model):
                        / NULLIF(around.invoices_after, 0) AS rate_after,
                    %(is_raised)s AS is_raised
               FROM (%(changes)s) change
+              JOIN res_company company ON company.id = change.company_id
         CROSS JOIN LATERAL (
                    SELECT COALESCE(SUM(item.invoices)
                               FILTER (WHERE item.day < change.date), 0)::int
@@ -128,7 +132,7 @@ class CrmBillingExceptionChangeReport(models.Model):
         return SQL(
             """
             SELECT 'revision' AS kind, revision.id AS source_id, revision.name,
-                   revision.date, revision.company_id, revision.write_uid AS user_id,
+                   revision.date, revision.company_id, revision.write_uid AS by_id,
                    revision.id AS revision_id
               FROM crm_billing_price_revision revision
              WHERE revision.state = 'applied'

@@ -12,11 +12,13 @@ class CrmBillingExceptionMonthReport(models.Model):
 
     The rate is compared with the budget of the company and with the three months
     before; the three causes that cost most touches are named, and the changes of that
-    month that raised it (`crm.billing.exception.change.report`).
+    month that raised it (`crm.billing.exception.change.report`). A budget is that of a
+    company: accounts and salespeople are in `crm.billing.exception.report`.
     """
 
     _name = "crm.billing.exception.month.report"
     _description = "Exception Budget"
+    _inherit = "crm.billing.exception.proof"
     _auto = False
     _order = "date desc, company_id, id"
     _rec_name = "date"
@@ -26,7 +28,6 @@ class CrmBillingExceptionMonthReport(models.Model):
     }
 
     date = fields.Date(string="Month", readonly=True, help="The first day of it.")
-    company_id = fields.Many2one("res.company", readonly=True)
     invoice_count = fields.Integer(string="Invoices", readonly=True)
     exception_count = fields.Integer(string="Exceptions", readonly=True)
     rate = Ratio(string="Per 100 Invoices", readonly=True, aggregator="avg")
@@ -90,6 +91,9 @@ class CrmBillingExceptionMonthReport(models.Model):
                        RANGE BETWEEN INTERVAL '3 months' PRECEDING
                                  AND INTERVAL '1 day' PRECEDING))
             SELECT compared.id, compared.date, compared.company_id,
+                   NULL::int AS partner_id, NULL::int AS user_id, NULL::int AS team_id,
+                   NULL::int AS service_tier_id, company.currency_id,
+                   company.currency_id AS company_currency_id,
                    compared.invoice_count, compared.exception_count, compared.hours,
                    ratio.rate,
                    100.0 * compared.exceptions_before

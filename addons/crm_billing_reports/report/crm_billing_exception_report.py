@@ -16,7 +16,7 @@ class CrmBillingExceptionReport(models.Model):
 
     _name = "crm.billing.exception.report"
     _description = "Exceptions per 100 Invoices"
-    _inherit = "crm.billing.report.mixin"
+    _inherit = "crm.billing.exception.proof"
     _auto = False
     _order = "date desc, id desc"
     _rec_name = "partner_id"

@@ -150,11 +150,11 @@ class CrmBillingForecastReport(models.Model):
                    account.service_tier_id, event.currency_id,
                    company.currency_id AS company_currency_id,
                    event.agreement_id, event.move_id,
-                   event.invoiced_low, event.invoiced, event.invoiced_high,
-                   event.invoiced_actual,
+                   invoice.low AS invoiced_low, invoice.expected AS invoiced,
+                   invoice.high AS invoiced_high, invoice.actual AS invoiced_actual,
                    CASE WHEN event.date < %(today)s
-                        THEN event.invoiced_actual - event.invoiced ELSE 0 END
-                       AS invoiced_difference,
+                        THEN invoice.actual - invoice.expected
+                        ELSE invoice.expected * 0 END AS invoiced_difference,
                    event.cash_low, event.cash, event.cash_high, event.cash_actual,
                    CASE WHEN event.date < %(today)s
                         THEN event.cash_actual - event.cash ELSE 0 END
@@ -162,6 +162,11 @@ class CrmBillingForecastReport(models.Model):
                    event.amount_open
               FROM (%(lines)s UNION ALL %(invoices)s UNION ALL %(money)s) event
               JOIN res_company company ON company.id = event.company_id
+              JOIN chosen ON chosen.id = event.forecast_id
+         LEFT JOIN LATERAL (
+                   SELECT event.invoiced_low AS low, event.invoiced AS expected,
+                          event.invoiced_high AS high, event.invoiced_actual AS actual
+                    WHERE chosen.is_money_only IS NOT TRUE) invoice ON TRUE
          LEFT JOIN res_partner payer ON payer.id = event.partner_id
          LEFT JOIN res_partner account ON account.id = payer.commercial_partner_id
             """,

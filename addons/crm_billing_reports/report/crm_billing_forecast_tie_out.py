@@ -15,6 +15,7 @@ MOVE_FIELDS = {
     "move_id": "id",
 }
 MOST_DOCUMENTS = 200
+HALF_CENT = Decimal("0.005")  # less is the noise of floats
 
 
 class CrmBillingForecastReport(models.Model):
@@ -58,32 +59,65 @@ class CrmBillingForecastReport(models.Model):
         _ = self.env._
         opened, invoiced, collected = (Decimal(str(total or 0)) for total in totals)
         aged, culprits = self._get_aged(forecast, domain)
+        own = domain & Domain("forecast_id", "=", forecast.id)
         names = (
-            (_("Open then"), opened, _("aging of that evening"), aged),
+            (
+                _("Open then"),
+                opened,
+                _("aging of that evening"),
+                aged,
+                lambda: culprits,
+            ),
             (
                 _("Invoiced"),
                 invoiced,
                 _("customer invoices"),
-                self._get_invoiced(forecast, domain),
+                self._get_total(self._get_invoiced(forecast, domain)),
+                lambda: self._find_different(
+                    own, "invoiced_actual", self._get_invoiced(forecast, domain)
+                ),
             ),
             (
                 _("Collected"),
                 collected,
                 _("matched payments, less what they write off"),
-                self._get_collected(forecast, domain),
+                self._get_total(self._get_collected(forecast, domain)),
+                lambda: self._find_different(
+                    own, "cash_actual", self._get_collected(forecast, domain)
+                ),
             ),
         )
         if forecast.is_money_only:
             names = (names[0], names[2])
-        for number, (label, amount, ledger_label, ledger) in enumerate(names):
+        for label, amount, ledger_label, ledger, find in names:
             yield TieOut(
                 label=label if is_known else _("%s without these filters", label),
                 amount=amount,
                 ledger_label=ledger_label,
                 ledger_amount=ledger,
                 currency_id=forecast.currency_id.id,
-                documents=culprits if number == 0 and amount != ledger else (),
+                documents=()
+                if forecast.currency_id.is_zero(float(amount - ledger))
+                else find(),
             )
+
+    def _find_different(self, domain, measure, ledger):
+        """Return the invoices whose amounts differ between report and ledger.
+
+        :param ledger: ``{invoice id: Decimal}``
+        """
+        rows = self._read_group(domain, ["move_id"], [f"{measure}:sum"])
+        own = {move.id: Decimal(str(total or 0)) for move, total in rows}
+        ids = [
+            number
+            for number in sorted({*own, *ledger} - {False})
+            if abs(own.get(number, 0) - ledger.get(number, 0)) >= HALF_CENT
+        ]
+        return ("account.move", tuple(ids[:MOST_DOCUMENTS]))
+
+    @api.model
+    def _get_total(self, amounts):
+        return sum(amounts.values(), Decimal(0))
 
     # === BUSINESS METHODS - THE OTHER SIDE === #
 
@@ -105,15 +139,18 @@ class CrmBillingForecastReport(models.Model):
         return Decimal(str(total or 0)), ("account.move", tuple(late.ids))
 
     def _get_invoiced(self, forecast, domain):
-        [(total,)] = self.env["account.move"]._read_group(
+        """Return ``{invoice id: what was invoiced}`` of the ledger."""
+        rows = self.env["account.move"]._read_group(
             self._get_move_domain(forecast, domain)
             & Domain("move_type", "in", ("out_invoice", "out_refund"))
             & self._get_days("invoice_date", forecast),
-            aggregates=["amount_untaxed_signed:sum"],
+            ["id"],
+            ["amount_untaxed_signed:sum"],
         )
-        return Decimal(str(total or 0))
+        return {move.id: Decimal(str(total or 0)) for move, total in rows}
 
     def _get_collected(self, forecast, domain):
+        """Return ``{invoice id: what was collected of it}`` of the ledger."""
         invoices = self._get_move_domain(forecast, domain) & Domain(
             "move_type", "=", "out_invoice"
         )
@@ -124,23 +161,30 @@ class CrmBillingForecastReport(models.Model):
         )
         payments = lines._search(Domain("journal_id.type", "in", BANKS))
         # Whoever reads the report is told what it is compared with.
-        [(matched,)] = (
+        matched = (
             self.env["account.partial.reconcile"]
             .sudo()
             ._read_group(
                 Domain("debit_move_id", "in", instalments)
                 & Domain("credit_move_id", "in", payments)
                 & self._get_days("max_date", forecast),
-                aggregates=["amount:sum"],
+                ["debit_move_id"],
+                ["amount:sum"],
             )
         )
-        [(written_off,)] = self.env["crm.billing.collection.report"]._read_group(
+        written_off = self.env["crm.billing.collection.report"]._read_group(
             Domain("company_id", "=", forecast.company_id.id)
             & Domain("move_id", "any", invoices)
             & self._get_days("date", forecast),
-            aggregates=["amount_written_off:sum"],
+            ["move_id"],
+            ["amount_written_off:sum"],
         )
-        return Decimal(str(matched or 0)) - Decimal(str(written_off or 0))
+        amounts = defaultdict(Decimal)
+        for line, amount in matched:
+            amounts[line.move_id.id] += Decimal(str(amount or 0))
+        for move, amount in written_off:
+            amounts[move.id] -= Decimal(str(amount or 0))
+        return amounts
 
     def _get_move_domain(self, forecast, domain):
         """Return the posted invoices that the filters of the report leave."""

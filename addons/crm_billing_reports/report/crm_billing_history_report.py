@@ -1,12 +1,20 @@
 from decimal import Decimal
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .crm_billing_report_mixin import TieOut
+from .crm_billing_report_mixin import ACCOUNT, TieOut
 
 DOCUMENTS = ("out_invoice", "out_refund")
 MOST_DOCUMENTS = 200
+# Filters that invoices know as well, by their path from an invoice.
+LEDGER_PATHS = {
+    "company_id": "company_id",
+    "partner_id": ACCOUNT,
+    "move_id": "id",
+    "currency_id": "currency_id",
+}
 
 
 class CrmBillingHistoryReport(models.Model):
@@ -190,58 +198,90 @@ class CrmBillingHistoryReport(models.Model):
 
     @api.model
     def _get_tie_outs(self, domain):
-        """Override: issued less matched is what is open on the invoices, by company."""
-        own = dict(self._read_group([], ["company_id"], ["amount:sum"]))
+        """Override: issued less matched is what is open on the invoices, by company.
+
+        Filters that an invoice does not know, such as the day of a fact, are left out
+        of the proof; it says so. Nothing open is proved as well.
+        """
+        domain = Domain(domain)
+        is_known = all(
+            one.field_expr in LEDGER_PATHS for one in domain.iter_conditions()
+        )
+        chosen = domain if is_known else Domain.TRUE
+        own = dict(self._read_group(chosen, ["company_id"], ["amount:sum"]))
+        # Whoever reads the report is told what it is compared with.
         ledger = dict(
-            self.env["account.move"]._read_group(
-                self._get_ledger_domain(),
+            self.env["account.move"]
+            .sudo()
+            ._read_group(
+                self._get_ledger_domain(chosen),
                 ["company_id"],
                 ["amount_residual_signed:sum"],
             )
         )
+        companies = {*own, *ledger} or {self.env.company}
         return [
-            self._prove_company(company, own.get(company), ledger.get(company))
-            for company in sorted({*own, *ledger}, key=lambda company: company.id)
+            self._prove_company(
+                company, own.get(company), ledger.get(company), chosen, is_known
+            )
+            for company in sorted(companies, key=lambda company: company.id)
         ]
 
     @api.model
-    def _get_ledger_domain(self):
-        return [
-            ("state", "=", "posted"),
-            ("move_type", "in", DOCUMENTS),
-            ("company_id", "in", self.env.companies.ids),
-        ]
+    def _get_ledger_domain(self, domain):
+        return (
+            Domain("state", "=", "posted")
+            & Domain("move_type", "in", DOCUMENTS)
+            & Domain("company_id", "in", self.env.companies.ids)
+            & domain.map_conditions(
+                lambda one: Domain(
+                    LEDGER_PATHS[one.field_expr], one.operator, one.value
+                )
+            )
+        )
 
     @api.model
-    def _prove_company(self, company, amount, ledger_amount):
+    def _prove_company(self, company, amount, ledger_amount, domain, is_known):
         amount, ledger_amount = amount or 0.0, ledger_amount or 0.0
         is_equal = company.currency_id.compare_amounts(amount, ledger_amount) == 0
+        label = self.env._("Issued less matched")
+        if len(self.env.companies) > 1:
+            label = f"{label}, {company.name}"
+        if not is_known:
+            label = self.env._("%s without these filters", label)
         return TieOut(
-            label=self.env._("Issued less matched"),
+            label=label,
             amount=Decimal(str(amount)),
             ledger_label=self.env._("open on invoices"),
             ledger_amount=Decimal(str(ledger_amount)),
             currency_id=company.currency_id.id,
-            documents=() if is_equal else ("account.move", self._get_culprits(company)),
+            documents=()
+            if is_equal
+            else ("account.move", self._get_culprits(company, domain)),
         )
 
     @api.model
-    def _get_culprits(self, company):
+    def _get_culprits(self, company, domain):
         """Return the ids of invoices whose facts do not add up to their residual."""
         rows = self.env.execute_query(
             SQL(
                 """
                 SELECT move.id
                   FROM account_move move
-                  JOIN (%s) fact ON fact.move_id = move.id
-                 WHERE move.company_id = %s
+             LEFT JOIN (%s) fact ON fact.move_id = move.id
+                 WHERE move.company_id = %s AND move.id IN %s
               GROUP BY move.id
-                HAVING ABS(SUM(fact.amount) - move.amount_residual_signed) >= 0.005
+                HAVING ABS(COALESCE(SUM(fact.amount), 0)
+                           - move.amount_residual_signed) >= 0.005
               ORDER BY move.id
                  LIMIT %s
                 """,
                 self._table_query,
                 company.id,
+                self.env["account.move"]
+                .sudo()
+                ._search(self._get_ledger_domain(domain))
+                .subselect(),
                 MOST_DOCUMENTS,
             )
         )

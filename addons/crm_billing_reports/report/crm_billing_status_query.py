@@ -133,14 +133,17 @@ class CrmBillingStatusReport(models.Model):
              WHERE move.move_type IN ('out_invoice', 'out_refund')
                AND move.state != 'cancel'
             """,
-            status=self._get_status(facts["overdue"]),
+            status=self._get_status(facts),
             today=today,
             joins=joins,
             **facts,
         )
 
-    def _get_status(self, overdue):
-        """Return the status in SQL; the first that fits names the document."""
+    def _get_status(self, facts):
+        """Return the status in SQL; the first that fits names the document.
+
+        What a credit note took off is no payment: such an invoice stays as it was.
+        """
         return SQL(
             """
             CASE WHEN move.state = 'draft' THEN 'draft'
@@ -155,11 +158,14 @@ class CrmBillingStatusReport(models.Model):
                      ORDER BY charge.id DESC LIMIT 1) = 'error' THEN 'failed'
                  WHEN %(overdue)s > 0 THEN 'overdue'
                  WHEN move.amount_residual_signed != move.amount_total_signed
+                  AND (%(credited)s = 0 OR %(collected)s != 0)
                  THEN 'part'
                  WHEN move.is_move_sent THEN 'sent'
                  ELSE 'posted' END
             """,
-            overdue=overdue,
+            overdue=facts["overdue"],
+            collected=facts["collected"],
+            credited=facts["credited"],
         )
 
     # === LOOKED UP FOR EACH DOCUMENT === #

@@ -1,5 +1,6 @@
 import random
 from datetime import date, timedelta
+from unittest.mock import patch
 
 from psycopg2.errors import CheckViolation
 
@@ -111,6 +112,57 @@ class TestExceptions(ReportsCommon):
         self.assertFalse(rows.with_user(self.seller).get_tie_outs(domain))
 
     # === BUDGET === #
+
+    def test_all_exception_reports_prove_themselves_and_name_what_is_lost(self):
+        moves = self._bill(self.far, 2)
+        self._touch(moves)
+        reports = (self.rows, self.months, self.changes)
+        for report in reports:
+            for proof in report.get_tie_outs([]):
+                self.assertTrue(proof["ties"], (report._name, proof))
+        items = self.rows._select_items()
+        for report in (self.rows, self.months):
+            for number, model, culprit in (
+                (moves[0].id * 2 + 1, "account.move", moves[0].id),
+                (self._get_touch(moves[1]).id * 2, "crm.billing.touch.report", None),
+            ):
+                lost = SQL("SELECT * FROM (%s) item WHERE item.id <> %s", items, number)
+                culprit = culprit or self._get_touch(moves[1]).id
+                with patch.object(
+                    type(self.rows), "_select_items", lambda _self, lost=lost: lost
+                ):
+                    proofs = report.get_tie_outs([])
+                [red] = [proof for proof in proofs if not proof["ties"]]
+                self.assertEqual(red["difference"], -1.0)
+                self.assertEqual(red["documents"], (model, (culprit,)))
+
+    def _get_touch(self, move):
+        return self.env["crm.billing.touch.report"].search([("move_id", "=", move.id)])
+
+    def test_changes_prove_themselves(self):
+        revision = self.env["crm.billing.price.revision"].create(
+            {"name": "New prices", "date": self.far}
+        )
+        [proof] = self.changes.get_tie_outs([])
+        before = proof["ledger_amount"]
+        revision.sudo().state = "applied"
+        self.env.flush_all()
+        [proof] = self.changes.get_tie_outs([])
+        self.assertEqual(proof["amount"], before + 1)
+        self.assertTrue(proof["ties"])
+        other = self.changes._select_changes()
+        with patch.object(
+            type(self.changes),
+            "_select_changes",
+            lambda _self: SQL(
+                "SELECT * FROM (%s) one WHERE one.revision_id IS DISTINCT FROM %s",
+                other,
+                revision.id,
+            ),
+        ):
+            [proof] = self.changes.get_tie_outs([])
+        self.assertEqual(proof["difference"], -1.0)
+        self.assertIn(revision.id, proof["documents"][1])
 
     def test_month_beside_its_budget(self):
         self.company.billing_exception_budget = 30.0

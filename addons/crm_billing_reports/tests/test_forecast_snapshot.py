@@ -7,6 +7,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from odoo.addons.crm_billing_handoff.tests.agreement_common import AgreementCommon
 
@@ -310,6 +311,36 @@ class TestForecastSnapshot(ReportsCommon, AgreementCommon):
         ]
         self.assertEqual(opened["difference"], -8.0)
         self.assertEqual(opened["documents"], ("account.move", (late.id,)))
+
+    def test_a_difference_of_what_happened_names_the_invoices(self):
+        with freeze_time(f"{TODAY} 12:00:00"):
+            self._forecast()
+        with freeze_time("2027-06-20 12:00:00"):
+            move = self._create_dated("2027-06-18", 45.0)
+            self._pay_on(move, "2027-06-19")
+            domain = [("partner_id", "=", self.account.id), ("as_of", "=", TODAY)]
+            for name, wrong in (("Invoiced", "invoices"), ("Collected", "money")):
+                query = getattr(self.report, f"_select_{wrong}")
+
+                def lose_all(_self, today, query=query):
+                    return SQL("SELECT * FROM (%s) one WHERE FALSE", query(today))
+
+                with patch.object(type(self.report), f"_select_{wrong}", lose_all):
+                    proofs = self.report.get_tie_outs(domain)
+                [red] = [proof for proof in proofs if not proof["ties"]]
+                self.assertEqual((red["label"], red["difference"]), (name, -45.0))
+                self.assertEqual(red["documents"], ("account.move", (move.id,)))
+
+    def test_invoices_are_unknown_where_money_alone_was_forecast(self):
+        self._create_dated("2027-03-01", 100.0)
+        self.env["crm.billing.forecast"].with_user(self.clerk).forecast_past(
+            "2027-03-10"
+        )
+        domain = [("as_of", "=", "2027-03-10"), ("company_id", "=", self.company.id)]
+        measures = ["invoiced:sum", "invoiced_actual:sum", "amount_open:sum"]
+        [(expected, actual, opened)] = self.report._read_group(domain, [], measures)
+        self.assertEqual((expected, actual), (False, False), "not 0: unknown")
+        self.assertTrue(opened)
 
     def test_a_past_day_is_forecast_by_what_was_known_then(self):
         """Habits and payments of later do not count, nor does what opened later."""

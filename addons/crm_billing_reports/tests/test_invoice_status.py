@@ -57,6 +57,22 @@ class TestInvoiceStatus(ReportsCommon):
         self._pay_on(move, self.today)
         self._assert_row(move, status="paid", amount_collected=100.0, amount_open=0.0)
 
+    def test_what_a_credit_note_took_off_is_no_payment(self):
+        move = self._bill()
+        credit = move._reverse_moves([{"invoice_date": self.today}])
+        credit.invoice_line_ids.price_unit = 30.0
+        credit.action_post()
+        (move | credit).line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        ).reconcile()
+        self._assert_row(
+            move, status="posted", amount_credited=30.0, amount_collected=0.0
+        )
+        move.is_move_sent = True
+        self._assert_row(move, status="sent", amount_open=70.0)
+        self._pay_on(move, self.today, 20.0)
+        self._assert_row(move, status="part", amount_collected=20.0)
+
     def test_overdue_from_the_day_after_the_due_date(self):
         move = self._bill(due=self.today)
         self._assert_row(move, status="posted", amount_overdue=0.0, days_overdue=0)

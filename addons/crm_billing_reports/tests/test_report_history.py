@@ -67,6 +67,33 @@ class TestReportHistory(ExportCommon):
         self.assertEqual(proof["documents"], ("account.move", [self.invoice.id]))
         self.assertFalse(history.with_user(self.seller).get_tie_outs([]))
 
+    def test_the_proof_follows_the_filters_that_invoices_know(self):
+        history = self.env[HISTORY].with_user(self.clerk)
+        stranger = self._create_account("Somebody Else")
+        self._create_dated("2027-01-10", 7.0, account=stranger)
+        for domain, amount in (
+            ([("partner_id", "=", stranger.id)], 7.0),
+            ([("move_id", "=", self.invoice.id)], 50.0),
+        ):
+            [proof] = history.get_tie_outs(domain)
+            self.assertEqual(
+                (proof["amount"], proof["ledger_amount"]), (amount, amount)
+            )
+            self.assertEqual(proof["label"], "Issued less matched")
+        [proof] = history.get_tie_outs([("kind", "=", "document")])
+        self.assertIn("without these filters", proof["label"])
+        self.assertTrue(proof["ties"])
+        [proof] = history.get_tie_outs([("move_id", "=", 0)])
+        self.assertEqual((proof["amount"], proof["ties"]), (0.0, True))
+
+    def test_the_proofs_of_several_companies_are_told_apart(self):
+        other = self.env["res.company"].create({"name": "Second Books"})
+        self.clerk.company_ids |= other
+        history = self.env[HISTORY].with_user(self.clerk)
+        history = history.with_context(allowed_company_ids=(self.company | other).ids)
+        for proof in history.get_tie_outs([]):
+            self.assertIn(self.company.name, proof["label"])
+
     def test_sales_sees_own_accounts_only(self):
         self.assertTrue(self._search(self.invoice, self.seller))
         stranger = self.account.copy({"name": "Other", "user_id": self.manager.id})

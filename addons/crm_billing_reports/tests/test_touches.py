@@ -1,4 +1,5 @@
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError
@@ -294,6 +295,41 @@ class TestTouches(ReportsCommon):
         credits_ = [("kind", "=", "credit")]
         self.assertIn(other, self.report.search(credits_).move_id)
         self.assertNotIn(other, read.search(credits_).move_id)
+
+    def test_credits_and_decisions_prove_themselves(self):
+        move = self._bill()
+        self.env["account.move.reversal"].with_user(self.clerk).create(
+            {
+                "move_ids": [Command.set(move.ids)],
+                "journal_id": move.journal_id.id,
+                "reason": "Wrong price",
+            }
+        ).modify_moves()
+        self.env["crm.billing.event"]._log(
+            [{**move._prepare_billing_event("waived"), "note": "Goodwill"}]
+        )
+        self._wake()
+        self.env.invalidate_all()
+        report = self.report.with_user(self.clerk)
+        credits_, decisions = report.get_tie_outs([])
+        self.assertTrue(credits_["ties"] and decisions["ties"])
+        own, _rest = report.get_tie_outs([("partner_id", "=", self.client.id)])
+        self.assertEqual((own["amount"], own["ledger_amount"]), (1.0, 1.0))
+        for kind, place, model in (
+            ("credit", 0, "account.move"),
+            ("waived", 1, "crm.billing.event"),
+        ):
+            [touch] = self._get_touches(kind=kind)
+            query = self.report._table_query
+            with patch.object(
+                type(self.report),
+                "_table_query",
+                SQL("SELECT * FROM (%s) one WHERE one.id <> %s", query, touch.id),
+            ):
+                self.env.invalidate_all()
+                proof = report.get_tie_outs([])[place]
+            self.assertEqual(proof["difference"], -1.0)
+            self.assertEqual(proof["documents"], (model, (touch.id // 8,)))
 
     def test_minutes_of_the_company_come_first(self):
         self.env["crm.billing.touch.cost"].search(
