@@ -175,7 +175,7 @@ class CrmBillingReceivableReport(models.Model):
             "res_model": "account.move",
             "view_mode": "list,form",
             "domain": [
-                ("move_type", "in", ("out_invoice", "out_refund")),
+                ("move_type", "in", ("out_invoice", "out_refund", "out_receipt")),
                 ("state", "=", "posted"),
                 (ACCOUNT, "=", self.partner_id.id),
                 ("company_id", "=", self.company_id.id),

@@ -35,6 +35,13 @@ class TestLedgerEdges(AgingCommon):
             [("move_id", "=", receipt.id)]
         )
         self.assertEqual((rows.amount, rows.days_late), (200, 10))
+        sold = self.env["crm.billing.receivable.report"].search(
+            [("partner_id", "=", self.account.id), *period]
+        )
+        self.assertEqual(sold.sales, 500)
+        opened = sold.action_view_invoices()
+        found = self.env[opened["res_model"]].search(opened["domain"])
+        self.assertEqual(found, receipt)
 
     # === HOLDINGS === #
 
