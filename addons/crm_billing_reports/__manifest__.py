@@ -26,6 +26,7 @@
         "views/res_config_settings_books_views.xml",
         "security/crm_billing_aging_security.xml",
         "views/crm_billing_aging_report_views.xml",
+        "views/crm_billing_due_change_views.xml",
         "views/crm_billing_overdue_report_views.xml",
         "security/crm_billing_status_security.xml",
         "data/crm_billing_touch_cost_data.xml",

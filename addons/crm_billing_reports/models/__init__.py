@@ -19,6 +19,8 @@ from . import crm_billing_watch_books
 from . import account_move_books
 from . import res_company_books
 from . import account_partial_reconcile
+from . import crm_billing_due_change
+from . import account_move_line_due
 from . import crm_billing_touch_cost
 from . import crm_billing_handoff_touch
 from . import crm_billing_exception

@@ -89,18 +89,21 @@ class CrmBillingAgingReport(models.Model):
               FROM (%(open)s) open
          LEFT JOIN crm_billing_retention_release release
                 ON release.id = open.billing_release_id
+         LEFT JOIN (%(moved)s) moved ON moved.line_id = open.id
      CROSS JOIN LATERAL (
                    SELECT open.billing_is_retention IS TRUE
                           OR COALESCE(release.date > %(as_of)s, FALSE) AS is_retained
                    ) held
      CROSS JOIN LATERAL (
                    SELECT CASE WHEN NOT held.is_retained
-                               THEN COALESCE(open.date_maturity, open.date)
+                               THEN COALESCE(
+                                   moved.due_before, open.date_maturity, open.date)
                            END AS date_due) due
             """,
             as_of=as_of,
             later=self._select_later(as_of),
             open=self._select_open(as_of),
+            moved=self.env["crm.billing.due.change"]._select_before(as_of),
             place=self._get_place(as_of),
         )
 

@@ -73,6 +73,7 @@ class CrmBillingAgingReport(models.Model):
             "max_date",
         ],
         "account.account": ["account_type"],
+        "crm.billing.due.change": ["date", "due_before", "line_id"],
         "crm.billing.retention.release": ["date"],
         "crm.dunning.case": ["move_id", "state"],
         "res.partner": [

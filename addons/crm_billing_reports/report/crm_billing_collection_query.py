@@ -64,6 +64,7 @@ class CrmBillingCollectionReport(models.Model):
             "outstanding_account_id",
         ],
         "crm.billing.agreement.line": ["settling_days", "timing"],
+        "crm.billing.due.change": ["date", "due_before", "line_id"],
         "crm.billing.event": ["action", "move_id"],
         "crm.billing.period": ["amount", "date_from", "date_to", "kind", "move_id"],
         "res.company": ["billing_tz"],
@@ -205,7 +206,10 @@ class CrmBillingCollectionReport(models.Model):
                    debit.currency_id,
                    debit.company_currency_id,
                    CASE WHEN debit.billing_is_retention IS NOT TRUE
-                        THEN COALESCE(debit.date_maturity, debit.date)
+                        THEN COALESCE(
+                            CASE WHEN moved.line_id IS NOT NULL
+                                 THEN (%(due)s) END,
+                            debit.date_maturity, debit.date)
                         END AS date_due,
                    credit.move_id AS payment_move_id,
                    CASE WHEN credit.statement_line_id IS NOT NULL
@@ -213,6 +217,8 @@ class CrmBillingCollectionReport(models.Model):
               FROM account_partial_reconcile match
               JOIN account_move_line debit ON debit.id = match.debit_move_id
               JOIN account_move_line credit ON credit.id = match.credit_move_id
+         LEFT JOIN (SELECT DISTINCT line_id FROM crm_billing_due_change) moved
+                ON moved.line_id = debit.id
          LEFT JOIN account_payment payment ON payment.id = credit.payment_id
          LEFT JOIN account_bank_statement_line bank_line
                 ON bank_line.id = credit.statement_line_id
@@ -225,6 +231,9 @@ class CrmBillingCollectionReport(models.Model):
                AND credit.journal_id = ANY(ARRAY(
                    SELECT id FROM account_journal WHERE type IN %(banks)s))
             """,
+            due=self.env["crm.billing.due.change"]._select_first(
+                SQL("debit.id"), SQL("match.max_date")
+            ),
             share=self._select_share(),
             banks=BANKS,
         )

@@ -56,6 +56,7 @@ class CrmBillingReceivableReport(models.Model):
             "max_date",
         ],
         "account.account": ["account_type"],
+        "crm.billing.due.change": ["date", "due_before", "line_id"],
         "crm.billing.retention.release": ["date"],
         "res.company": ["currency_id"],
         "res.partner": ["commercial_partner_id", "service_tier_id", "user_id"],
@@ -222,7 +223,8 @@ class CrmBillingReceivableReport(models.Model):
                            late, 0, -not_due, 0
                       FROM item
                      WHERE late <= %(count)s
-                 UNION ALL %(matched)s) entry
+                 UNION ALL %(matched)s
+                 UNION ALL %(moved)s) entry
          LEFT JOIN res_partner payer ON payer.id = entry.partner_id
           GROUP BY entry.company_id, COALESCE(payer.commercial_partner_id, 0),
                    entry.currency_id, entry.n
@@ -230,6 +232,7 @@ class CrmBillingReceivableReport(models.Model):
             items=self._select_items(slices),
             count=len(slices),
             matched=self._select_matched(slices),
+            moved=self._select_moved(slices),
         )
 
     def _select_items(self, slices):
@@ -308,6 +311,49 @@ class CrmBillingReceivableReport(models.Model):
             last=slices[-1].last,
             receivable=RECEIVABLE,
             count=len(slices),
+        )
+
+    def _select_moved(self, slices):
+        """Return what makes instalments not due by the due date that they had at the
+        end of each slice, and not by the one that they were given since."""
+        ends = [slices[0].first - timedelta(days=1), *(one.last for one in slices)]
+        return SQL(
+            """
+            SELECT company_id, partner_id, currency_id, line_id, day, n, 0,
+                   amount - COALESCE(
+                       LAG(amount) OVER (PARTITION BY line_id ORDER BY n), 0), 0
+              FROM (SELECT line.company_id, line.partner_id, line.currency_id,
+                           line.id AS line_id, line.date AS day, step.n,
+                           ((step.last < GREATEST(due.past + 1, release.date))::int
+                            - (step.last < GREATEST(due.now + 1, release.date))::int)
+                           * (line.balance - paid.amount) AS amount
+                      FROM account_move_line line
+                 LEFT JOIN crm_billing_retention_release release
+                        ON release.id = line.billing_release_id
+                      JOIN UNNEST(%(n)s, %(ends)s) step (n, last)
+                        ON step.last >= line.date
+        CROSS JOIN LATERAL (
+                           SELECT COALESCE((%(past)s), line.date_maturity, line.date),
+                                  COALESCE(line.date_maturity, line.date)
+                           ) due (past, now)
+        CROSS JOIN LATERAL (
+                           SELECT COALESCE(SUM(part.amount), 0) AS amount
+                             FROM account_partial_reconcile part
+                            WHERE part.debit_move_id = line.id
+                              AND part.max_date <= step.last) paid
+                     WHERE line.id IN (
+                           SELECT line_id FROM crm_billing_due_change
+                            WHERE date > %(first)s)
+                       AND line.billing_is_retention IS NOT TRUE
+                       AND line.balance > 0 AND %(population)s) moved
+            """,
+            n=list(range(len(ends))),
+            ends=ends,
+            past=self.env["crm.billing.due.change"]._select_first(
+                SQL("line.id"), SQL("step.last")
+            ),
+            first=ends[0],
+            population=self._get_population(slices),
         )
 
     def _get_population(self, slices):

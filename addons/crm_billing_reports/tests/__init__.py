@@ -5,6 +5,7 @@ from . import test_aging
 from . import test_aging_money
 from . import test_aging_replay
 from . import test_overdue_accounts
+from . import test_due_changes
 from . import test_evidence
 from . import test_forecast_snapshot
 from . import test_invoice_status

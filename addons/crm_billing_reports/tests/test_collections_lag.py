@@ -172,7 +172,7 @@ class TestCollectionsLag(AgreementCommon, AgingCommon):
     def test_each_part_has_its_owner(self):
         with freeze_time("2027-02-01 12:00:00"):
             move = self._create_retaining("2027-02-04", 100, percent=0)
-        self._receivable(move).date_maturity = date(2027, 3, 10)
+            self._receivable(move).date_maturity = date(2027, 3, 10)
         self._log(move, "2027-02-04 09:00:00", "2027-02-11 09:00:00")
         payments = self._pay_on(move, "2027-03-20")
         self.assertTrue(payments.outstanding_account_id.reconcile)

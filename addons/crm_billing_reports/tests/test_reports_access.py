@@ -39,6 +39,7 @@ MATRIX = {
     "crm.billing.touch.report": OWN_ROWS,
     "crm.billing.certificate.line": WHOLE_BOOK,
     "crm.billing.evidence.file": WHOLE_BOOK,
+    "crm.billing.due.change": WHOLE_BOOK,
     "crm.billing.exception.change.report": WHOLE_BOOK,
     "crm.billing.exception.month.report": WHOLE_BOOK,
     "crm.billing.forecast.line": WHOLE_BOOK,
