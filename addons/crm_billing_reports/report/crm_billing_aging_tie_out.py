@@ -36,6 +36,8 @@ class CrmBillingAgingReport(models.Model):
         chosen = domain if is_known else Domain.TRUE
         items = self._get_ledger_items(chosen)
         totals, balances = self._get_totals(chosen), self._get_balances(items)
+        for root, amount in self._get_matched_by_others(chosen, items).items():
+            balances[root] += amount
         return [
             self._prove_total(root, totals[root], balances[root], items, is_known)
             for root in self._get_proved({*totals, *balances})
@@ -78,6 +80,43 @@ class CrmBillingAgingReport(models.Model):
         lines = self.env["account.move.line"].sudo()
         return self._add_by_root(
             lines._read_group(items, ["company_id"], ["balance:sum"])
+        )
+
+    def _get_matched_by_others(self, domain, items):
+        """Return ``{company: Decimal}`` of what ``items`` were matched with outside of
+        ``domain``: a parent that pays for its child has no part in either's balance."""
+        if domain.is_true():
+            return {}
+        lines = self.env["account.move.line"].sudo()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH chosen AS MATERIALIZED (%(chosen)s),
+                     entire AS MATERIALIZED (%(entire)s)
+                SELECT own.company_id, SUM(part.amount)
+                  FROM (SELECT debit_move_id AS own_id, credit_move_id AS other_id,
+                               max_date, -amount AS amount
+                          FROM account_partial_reconcile
+                     UNION ALL
+                        SELECT credit_move_id, debit_move_id, max_date, amount
+                          FROM account_partial_reconcile) part
+                  JOIN chosen ON chosen.id = part.own_id
+                  JOIN account_move_line own ON own.id = part.own_id
+                 WHERE part.max_date <= %(as_of)s
+                   AND part.other_id NOT IN (SELECT id FROM chosen)
+                   AND part.other_id IN (SELECT id FROM entire)
+              GROUP BY own.company_id
+                """,
+                chosen=lines._search(items, bypass_access=True).subselect(),
+                entire=lines._search(
+                    self._get_ledger_items(Domain.TRUE), bypass_access=True
+                ).subselect(),
+                as_of=self._get_as_of(),
+            )
+        )
+        companies = self.env["res.company"]
+        return self._add_by_root(
+            (companies.browse(company_id), amount) for company_id, amount in rows
         )
 
     @staticmethod

@@ -69,6 +69,26 @@ class TestLedgerEdges(AgingCommon):
                     proved = [proof["amount"] for proof in self._prove(name, domain)]
                     self.assertEqual(proved[: len(totals)], totals)
 
+    def test_parent_pays_the_invoice_of_a_child(self):
+        daughter = self._create_account("Daughter", parent_id=self.account.id)
+        invoice = self._create_dated("2020-03-01", 700, account=daughter)
+        payment = self._create_payment("2020-03-11", 300)
+        self._match(invoice, payment.move_id)
+        for day, totals in (
+            ("2020-03-10", {daughter: 700, self.account: 0}),
+            ("2020-03-31", {daughter: 400, self.account: 0}),
+        ):
+            for account, total in totals.items():
+                with self.subTest(day=day, account=account.name):
+                    domain = [("as_of", "=", day), ("partner_id", "=", account.id)]
+                    self._assert_all_tie("aging", domain)
+                    [proof] = self._prove("aging", domain)
+                    self.assertEqual(proof["amount"], total)
+            holding = [("as_of", "=", day), ("partner_id", "child_of", self.account.id)]
+            self._assert_all_tie("aging", holding)
+            [proof] = self._prove("aging", holding)
+            self.assertEqual(proof["amount"], sum(totals.values()))
+
     def test_documents_asked_for_by_their_number_tie(self):
         invoice = self._create_dated("2020-03-01", 300)
         self._create_dated("2020-03-02", 45)
