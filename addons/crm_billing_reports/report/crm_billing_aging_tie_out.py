@@ -202,21 +202,67 @@ class CrmBillingOverdueReport(models.Model):
 
     @api.model
     def _get_tie_outs(self, domain):
-        """Override: all accounts together owe what the aging shows as overdue."""
+        """Override: all accounts owe what the ledger replays as past due."""
         aging = self.env["crm.billing.aging.report"]
         own = aging._add_by_root(
             self._read_group([], ["company_id"], ["amount_company:sum"])
         )
-        other = aging._add_by_root(
-            aging._read_group([], ["company_id"], ["overdue:sum"])
-        )
+        other = self._get_past_due()
         return [
             TieOut(
                 label=self.env._("All accounts"),
                 amount=own[root],
-                ledger_label=self.env._("overdue in the aging"),
+                ledger_label=self.env._("posted receivables past due"),
                 ledger_amount=other[root],
                 currency_id=root.currency_id.id,
             )
             for root in sorted({*own, *other}, key=lambda root: root.id)
         ]
+
+    @api.model
+    def _get_past_due(self):
+        """Return ``{company: Decimal}`` of debits past due, less their matchings.
+
+        Read from the ledger by itself, without the query of the aging.
+        """
+        aging = self.env["crm.billing.aging.report"]
+        as_of = aging._get_as_of()
+        late = self._get_late_items(as_of)
+        lines = self.env["account.move.line"].sudo()
+        parts = self.env["account.partial.reconcile"].sudo()
+        if not parts.search([("max_date", ">", as_of)], limit=1):
+            late &= Domain("reconciled", "=", False)
+            sums = lines._read_group(late, ["company_id"], ["amount_residual:sum"])
+            return aging._add_by_root(sums)
+        sums = aging._add_by_root(
+            lines._read_group(late, ["company_id"], ["balance:sum"])
+        )
+        matched = Domain("debit_move_id", "any", late)
+        matched &= Domain("max_date", "<=", as_of)
+        taken = aging._add_by_root(
+            parts._read_group(matched, ["company_id"], ["amount:sum"])
+        )
+        for root, amount in taken.items():
+            sums[root] -= amount
+        return sums
+
+    @api.model
+    def _get_late_items(self, as_of):
+        """Return the debits that were past due on ``as_of``, as a domain."""
+        changes = self.env["crm.billing.due.change"].sudo()
+        moved = {}
+        for change in changes.search([("date", ">", as_of)], order="date, id"):
+            moved.setdefault(change.line_id.id, change.due_before)
+        late = [line_id for line_id, due in moved.items() if due < as_of]
+        is_late = Domain("date_maturity", "<", as_of) | Domain(
+            [("date_maturity", "=", False), ("date", "<", as_of)]
+        )
+        is_late = (is_late & Domain("id", "not in", list(moved))) | Domain(
+            "id", "in", late
+        )
+        is_free = Domain("billing_release_id", "=", False) | Domain(
+            "billing_release_id.date", "<=", as_of
+        )
+        items = self.env["crm.billing.aging.report"]._get_ledger_items(Domain.TRUE)
+        own = Domain([("balance", ">", 0), ("billing_is_retention", "!=", True)])
+        return items & own & is_free & is_late

@@ -50,7 +50,13 @@ class TestAgingReplay(AgingCommon):
                     as_of = FIRST + timedelta(days=chance.randrange(365))
                     seen |= self._compare(account, as_of)
                     self._assert_ties(as_of)
+                    self._assert_overdue_ties(as_of)
         self.assertEqual(seen, set(aging.COLUMNS), "the ledgers say nothing of some")
+
+    def _assert_overdue_ties(self, as_of):
+        report = self._report(as_of, name="overdue").with_company(self.company)
+        for proof in report.get_tie_outs([]):
+            self.assertEqual(proof["difference"], 0, proof)
 
     # === AN ACT === #
 

@@ -1,8 +1,10 @@
 from datetime import date
+from unittest.mock import patch
 
 from freezegun import freeze_time
 
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from .aging_common import AgingCommon
 
@@ -157,6 +159,29 @@ class TestOverdueAccounts(AgingCommon):
         [proof] = report.get_tie_outs([])
         aging = self._report(DAY)._read_group([], [], ["overdue:sum"])[0][0]
         self.assertEqual((proof["difference"], proof["amount"]), (0, aging))
+
+    def test_what_the_aging_lacks_is_a_difference(self):
+        move = self._create_dated("2027-08-01", 500)
+        self._pay_on(move, "2027-10-20", 100)
+        aging = type(self.env["crm.billing.aging.report"])
+        select = aging._select_items
+        for day, owed in ((DAY, 400), ("2027-10-19", 500)):
+            report = self._report(day, self.users["accountant"], "overdue")
+            [proof] = report.get_tie_outs([])
+            self.assertEqual(proof["difference"], 0, day)
+            without = patch.object(
+                aging,
+                "_select_items",
+                lambda self, as_of: SQL(
+                    "SELECT * FROM (%s) item WHERE move_id != %s",
+                    select(self, as_of),
+                    move.id,
+                ),
+            )
+            report.invalidate_model()
+            with without:
+                [proof] = report.get_tie_outs([])
+            self.assertEqual(proof["difference"], -owed, day)
 
     def test_sales_sees_its_own_accounts(self):
         self._create_dated("2027-08-01", 500)
