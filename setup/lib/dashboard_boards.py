@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from .dashboard_parts import Board, Card, Chart, Filter, Source, Table
+from .dashboard_parts import PERCENT, Board, Card, Chart, Filter, Source, Table
 
 PERIOD = Filter("period", "Period", "date", default="year_to_date")
 ACCOUNT = Filter("account", "Account", "relation", "res.partner")
@@ -33,7 +33,6 @@ MONTH = _report("revenue.month.report", "date")
 RECEIVABLE = _report("receivable.report", "date")
 FORECAST = _report("forecast.report")
 
-PERCENT = "1"  # of the formats of the file
 AT_RISK = [["is_waived", "=", False]]
 
 # Example figures of a business that grows; only an empty database shows them.

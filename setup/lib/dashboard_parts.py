@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+PERCENT, WHOLE = "1", "2"
+FORMATS = {PERCENT: "0.0%", WHOLE: "0"}
+
 
 @dataclass(frozen=True)
 class Filter:

@@ -9,6 +9,7 @@ example figures for an empty database.
 import json
 import uuid
 
+from .dashboard_parts import FORMATS, WHOLE
 from .paths import ADDONS
 
 VERSION = "18.5.10"  # of the file format, as Odoo 19 ships it
@@ -78,7 +79,7 @@ class Writer:
             "version": VERSION,
             "sheets": [front, self._sheet("Data", self.data, [])],
             "styles": STYLES,
-            "formats": {"1": "0.0%"},
+            "formats": FORMATS,
             "borders": {},
             "revisionId": "START_REVISION",
             "uniqueFigureIds": True,
@@ -158,8 +159,8 @@ class Writer:
             ):
                 cell = f"{column}{row}"
                 self.data[cell] = self._card_value(card, source, measure, figure)
-                if card.format:
-                    self.formats[cell] = card.format
+                if shown := WHOLE if measure.startswith("days") else card.format:
+                    self.formats[cell] = shown
             figure = self._figure("card", card.title, width, CARD)
             figure["offset"] = {"x": position * (width + GAP), "y": TOP}
             figure["data"] |= {
@@ -183,7 +184,9 @@ class Writer:
             return str(figure)
         domain = card.domain if source is card.source else ()
         pivot = self._pivot(source, [measure], domain=domain)
-        return f'=IFERROR(PIVOT.VALUE({pivot},"{measure}"),"–")'
+        value = f'PIVOT.VALUE({pivot},"{measure}")'
+        # Nothing there is empty, or an error: both are a dash.
+        return f'=IFERROR(IF({value}="","–",{value}),"–")'
 
     def _add_charts(self):
         top = TOP + CARD + GAP
