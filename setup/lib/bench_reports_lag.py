@@ -99,8 +99,10 @@ def measure(env, open_items, paid_items, customers):
     from dateutil.relativedelta import relativedelta
 
     from .bench_ledger import create_ledger
+    from .bench_reports import create_readers
 
     create_ledger(env, open_items, paid_items, customers)
+    env = create_readers(env)["accountant"]
     first = env.cr.now().date().replace(day=1) - relativedelta(months=MONTHS)
     ends = [first + relativedelta(months=n + 1, days=-1) for n in range(MONTHS)]
     domain = [("date", ">=", first.isoformat()), ("date", "<=", ends[-1].isoformat())]
