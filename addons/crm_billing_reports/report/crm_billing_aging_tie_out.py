@@ -215,9 +215,37 @@ class CrmBillingOverdueReport(models.Model):
                 ledger_label=self.env._("posted receivables past due"),
                 ledger_amount=other[root],
                 currency_id=root.currency_id.id,
+                documents=()
+                if root.currency_id.is_zero(float(own[root] - other[root]))
+                else ("account.move", self._find_different(root)),
             )
             for root in sorted({*own, *other}, key=lambda root: root.id)
         ]
+
+    @api.model
+    def _find_different(self, root):
+        """Return ids of entries of which the aging and the ledger owe differently."""
+        aging = self.env["crm.billing.aging.report"]
+        own_company = Domain("company_id", "child_of", root.id)
+        owed = defaultdict(float)
+        for move, amount in aging._read_group(
+            own_company & Domain("overdue", "!=", 0), ["move_id"], ["overdue:sum"]
+        ):
+            owed[move.id] += amount
+        late = self._get_late_items(aging._get_as_of()) & own_company
+        lines = self.env["account.move.line"].sudo()
+        for move, amount in lines._read_group(late, ["move_id"], ["balance:sum"]):
+            owed[move.id] -= amount
+        parts = self.env["account.partial.reconcile"].sudo()
+        matched = Domain("debit_move_id", "any", late)
+        matched &= Domain("max_date", "<=", aging._get_as_of())
+        for line, amount in parts._read_group(
+            matched, ["debit_move_id"], ["amount:sum"]
+        ):
+            owed[line.move_id.id] += amount
+        is_zero = root.currency_id.is_zero
+        ids = [one for one, amount in sorted(owed.items()) if not is_zero(amount)]
+        return ids[:MOST_DOCUMENTS]
 
     @api.model
     def _get_past_due(self):

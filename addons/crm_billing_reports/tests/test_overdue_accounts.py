@@ -182,6 +182,7 @@ class TestOverdueAccounts(AgingCommon):
             with without:
                 [proof] = report.get_tie_outs([])
             self.assertEqual(proof["difference"], -owed, day)
+            self.assertEqual(proof["documents"], ("account.move", [move.id]))
 
     def test_sales_sees_its_own_accounts(self):
         self._create_dated("2027-08-01", 500)
