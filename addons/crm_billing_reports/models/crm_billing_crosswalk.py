@@ -149,7 +149,7 @@ class CrmBillingCrosswalk(models.Model):
                     id=self.res_id,
                 )
             )
-        if company and company not in self.system_id._get_companies():
+        if company and not self.system_id._covers(company):
             raise ValidationError(
                 self.env._(
                     "%(kind)s %(id)s belongs to another company than %(books)s.",

@@ -140,7 +140,7 @@ class CrmBillingOutsideDocument(models.Model):
         """Take a record as counterpart, unless another row has it."""
         record = record.exists()
         name = LINKS[record._name]
-        if not record or record.company_id not in self.system_id._get_companies():
+        if not record or not self.system_id._covers(record.company_id):
             return
         if record._name == "account.move" and record.move_type != MOVE_TYPES[self.kind]:
             return

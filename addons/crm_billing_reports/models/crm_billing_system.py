@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..report_rules.books_layout import DOCUMENT_LIMIT, LAYOUTS, ROW_LIMIT
@@ -266,10 +267,10 @@ class CrmBillingSystem(models.Model):
         That is the company itself or the nearest one above it with books in use: the
         branches of a company are in its books, unless they keep their own.
         """
-        owners = set(self.sudo().search([]).company_id.ids)
+        owners = set(self.sudo().search([("active", "=", True)]).company_id.ids)
         companies = self.env["res.company"].sudo().with_context(active_test=False)
         homes = {}
-        for company in companies.search([]):
+        for company in companies.search(Domain.TRUE):
             line = [int(part) for part in company.parent_path.split("/") if part]
             home = next((one for one in reversed(line) if one in owners), None)
             if home:
@@ -283,6 +284,10 @@ class CrmBillingSystem(models.Model):
         own = self.company_id
         branches = [one for one, home in homes.items() if home == own.id != one]
         return own | own.browse(branches)
+
+    def _covers(self, company):
+        """Return whether documents of a company are in these books."""
+        return company == self.company_id or company in self._get_companies()
 
     @api.model
     def _get_default(self):

@@ -8,6 +8,7 @@ from . import test_overdue_accounts
 from . import test_due_changes
 from . import test_evidence
 from . import test_forecast_snapshot
+from . import test_forecast_outcome
 from . import test_invoice_status
 from . import test_touches
 from . import test_exceptions
@@ -24,6 +25,7 @@ from . import test_report_print
 from . import test_report_tours
 from . import test_reports_tours
 from . import test_match_board
+from . import test_certificate
 from . import test_dashboard
 from . import test_receivables
 from . import test_receivables_replay

@@ -7,61 +7,14 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import tagged
-from odoo.tools import SQL
 
-from odoo.addons.crm_billing_handoff.tests.agreement_common import AgreementCommon
-
-from .common import ReportsCommon
-
-TODAY = "2027-06-15"
+from .forecast_common import TODAY, ForecastCommon
 
 
 @tagged("post_install", "-at_install")
 @freeze_time(f"{TODAY} 12:00:00")
-class TestForecastSnapshot(ReportsCommon, AgreementCommon):
-    """What will be invoiced, when its money comes, and what happened instead."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.product.taxes_id = [Command.clear()]
-        cls.company.billing_forecast_months = 3
-        cls.account.property_payment_term_id = cls.env.ref(
-            "account.account_payment_term_immediate"
-        )
-        cls.forecasts = cls.env["crm.billing.forecast"].with_user(cls.clerk)
-        cls.report = cls.env["crm.billing.forecast.report"].with_user(cls.clerk)
-
-    def _forecast(self):
-        self.env.flush_all()
-        self.forecasts.action_forecast_now()
-        self.env.invalidate_all()
-        return self.forecasts.search(
-            [("date", "=", TODAY), ("company_id", "=", self.company.id)]
-        )
-
-    def _sum(self, *measures, **values):
-        """Return the sums of the account, from the newest forecast."""
-        domain = [("partner_id", "=", self.account.id)]
-        domain += [(name, "=", value) for name, value in values.items()]
-        aggregates = [f"{measure}:sum" for measure in measures]
-        [row] = self.report._read_group(domain, [], aggregates)
-        return tuple(amount or 0.0 for amount in row)
-
-    def _by_day(self, measure, **values):
-        domain = [("partner_id", "=", self.account.id), (measure, "!=", 0)]
-        domain += [(name, "=", value) for name, value in values.items()]
-        rows = self.report.search(domain, order="date")
-        return {row.date: row[measure] for row in rows}
-
-    def _make_habit(self, *delays):
-        """Have the account pay an instalment so many days late for each delay."""
-        for number, days in enumerate(delays):
-            due = date(2027, 1, 1 + number)
-            move = self._create_dated(due, 10.0)
-            self._pay_on(move, date.fromordinal(due.toordinal() + days))
-
-    # === INVOICES === #
+class TestForecastSnapshot(ForecastCommon):
+    """What will be invoiced, and when its money comes."""
 
     def test_an_agreement_is_expected_month_by_month(self):
         agreement = self._create_agreement(
@@ -227,120 +180,6 @@ class TestForecastSnapshot(ReportsCommon, AgreementCommon):
         self.assertEqual(self._sum("cash_low", "cash", "cash_high"), (0.0, 0.0, 100.0))
 
     # === WHAT HAPPENED === #
-
-    def test_an_older_forecast_is_compared_with_what_happened(self):
-        agreement = self._create_agreement(
-            start_date=date(2027, 6, 20), end_date=date(2027, 7, 19), price_unit=100.0
-        )
-        opened = self._create_dated("2027-06-01", 50.0, due="2027-06-18")
-        self._forecast()
-        with freeze_time("2027-06-25 12:00:00"):
-            [move] = agreement.generate_invoices()
-            move.invoice_line_ids.price_unit = 90.0
-            move.billing_review_note = "Agreed by phone"
-            move.action_billing_review()
-            move.action_post()
-            self._create_dated("2027-06-22", 30.0)
-            self._pay_on(opened, "2027-06-24", 20.0)
-            self.env.flush_all()
-            domain = [("partner_id", "=", self.account.id), ("as_of", "=", TODAY)]
-            groups = self.report._read_group(
-                domain,
-                ["source"],
-                ["invoiced:sum", "invoiced_actual:sum", "cash:sum", "cash_actual:sum"],
-            )
-            self.assertEqual(
-                {source: amounts for source, *amounts in groups},
-                {
-                    "agreement": [100.0, 90.0, 100.0, 0.0],
-                    "open": [0.0, 0.0, 50.0, 20.0],
-                    "new": [0.0, 30.0, 0.0, 0.0],
-                },
-            )
-            past = [*domain, ("is_past", "=", True)]
-            [(difference,)] = self.report._read_group(past, [], ["cash_difference:sum"])
-            self.assertEqual(difference, 20.0 - 50.0 - 100.0)
-            for proof in self.report.get_tie_outs(domain):
-                self.assertEqual(proof["difference"], 0.0, proof["ledger_label"])
-
-    def test_what_a_payment_writes_off_is_not_collected(self):
-        move = self._create_dated("2027-06-01", 50.0, due="2027-06-18")
-        self._forecast()
-        with freeze_time("2027-06-25 12:00:00"):
-            wizard = self.env["account.payment.register"].with_context(
-                active_model="account.move", active_ids=move.ids
-            )
-            wizard.create(
-                {
-                    "payment_date": "2027-06-20",
-                    "amount": 45.0,
-                    "payment_difference_handling": "reconcile",
-                    "writeoff_account_id": (
-                        self.company.expense_currency_exchange_account_id.id
-                    ),
-                }
-            ).action_create_payments()
-            self.assertEqual(move.amount_residual, 0.0)
-            self.env.flush_all()
-            domain = [("partner_id", "=", self.account.id), ("as_of", "=", TODAY)]
-            [(collected,)] = self.report._read_group(domain, [], ["cash_actual:sum"])
-            self.assertEqual(collected, 45.0)
-            for proof in self.report.get_tie_outs(domain):
-                self.assertEqual(proof["difference"], 0.0, proof["ledger_label"])
-
-    def test_the_ledger_of_a_past_day_that_changes_shows_as_a_difference(self):
-        self._create_dated("2027-06-01", 50.0)
-        self._forecast()
-        domain = [("company_id", "=", self.company.id)]
-        [opened] = [
-            proof
-            for proof in self.report.get_tie_outs(domain)
-            if "aging" in proof["ledger_label"]
-        ]
-        self.assertEqual(opened["difference"], 0.0)
-        late = self._create_dated("2027-06-10", 8.0)
-        self.env.flush_all()
-        self.env.cr.execute(
-            "UPDATE account_move SET create_date = '2027-06-15 13:00' WHERE id = %s",
-            [late.id],
-        )
-        [opened] = [
-            proof
-            for proof in self.report.get_tie_outs(domain)
-            if "aging" in proof["ledger_label"]
-        ]
-        self.assertEqual(opened["difference"], -8.0)
-        self.assertEqual(opened["documents"], ("account.move", (late.id,)))
-
-    def test_a_difference_of_what_happened_names_the_invoices(self):
-        with freeze_time(f"{TODAY} 12:00:00"):
-            self._forecast()
-        with freeze_time("2027-06-20 12:00:00"):
-            move = self._create_dated("2027-06-18", 45.0)
-            self._pay_on(move, "2027-06-19")
-            domain = [("partner_id", "=", self.account.id), ("as_of", "=", TODAY)]
-            for name, wrong in (("Invoiced", "invoices"), ("Collected", "money")):
-                query = getattr(self.report, f"_select_{wrong}")
-
-                def lose_all(_self, today, query=query):
-                    return SQL("SELECT * FROM (%s) one WHERE FALSE", query(today))
-
-                with patch.object(type(self.report), f"_select_{wrong}", lose_all):
-                    proofs = self.report.get_tie_outs(domain)
-                [red] = [proof for proof in proofs if not proof["ties"]]
-                self.assertEqual((red["label"], red["difference"]), (name, -45.0))
-                self.assertEqual(red["documents"], ("account.move", (move.id,)))
-
-    def test_invoices_are_unknown_where_money_alone_was_forecast(self):
-        self._create_dated("2027-03-01", 100.0)
-        self.env["crm.billing.forecast"].with_user(self.clerk).forecast_past(
-            "2027-03-10"
-        )
-        domain = [("as_of", "=", "2027-03-10"), ("company_id", "=", self.company.id)]
-        measures = ["invoiced:sum", "invoiced_actual:sum", "amount_open:sum"]
-        [(expected, actual, opened)] = self.report._read_group(domain, [], measures)
-        self.assertEqual((expected, actual), (False, False), "not 0: unknown")
-        self.assertTrue(opened)
 
     def test_a_past_day_is_forecast_by_what_was_known_then(self):
         """Habits and payments of later do not count, nor does what opened later."""
