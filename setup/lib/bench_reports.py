@@ -1,7 +1,8 @@
 """P12, P13, P14: aging of 200,000 open items in a ledger of 1.2 million.
 
 Read by those who do: an accountant, and a salesperson who has each tenth account, so
-that access rules count. The floor of the latter looks at the same accounts.
+that access rules count. The floor of the latter asks for the same: own accounts and
+invoices of own.
 
 The upper half drives, the lower half (from IN ODOO on) runs inside an Odoo process. The
 floor is the same question as plain SQL, asked in the same run.
@@ -234,8 +235,10 @@ _COLUMNS = """
 _RECEIVABLE = """
     line.parent_state = 'posted' AND line.company_id = %(company)s
     AND line.date <= %(day)s
-    AND (%(seller)s IS NULL OR line.partner_id IN (
-        SELECT id FROM res_partner WHERE user_id = %(seller)s))
+    AND (%(seller)s IS NULL
+         OR line.partner_id IN (SELECT id FROM res_partner WHERE user_id = %(seller)s)
+         OR line.move_id IN (
+            SELECT id FROM account_move WHERE invoice_user_id = %(seller)s))
     AND line.account_id IN (
         SELECT id FROM account_account WHERE account_type = 'asset_receivable')
 """
