@@ -247,17 +247,17 @@ class CrmBillingEvidence(models.Model):
         )
         return self.env.cr.fetchone()[0]
 
-    def _get_moves(self):
-        """Return the posted invoices and credit notes of the period.
+    def _get_moves_domain(self):
+        """Return what the account pays, and what another pays of its agreements."""
+        return Domain("company_id", "=", self.company_id.id) & (
+            Domain(ACCOUNT, "=", self.partner_id.id)
+            | Domain("agreement_ids.partner_id", "child_of", self.partner_id.id)
+        )
 
-        Those that the account pays, and those of its agreements that another pays.
-        """
+    def _get_moves(self):
+        """Return the posted invoices and credit notes of the period."""
         return self.env["account.move"].search(
-            Domain("company_id", "=", self.company_id.id)
-            & (
-                Domain(ACCOUNT, "=", self.partner_id.id)
-                | Domain("agreement_ids.partner_id", "child_of", self.partner_id.id)
-            )
+            self._get_moves_domain()
             & Domain("move_type", "in", ("out_invoice", "out_refund"))
             & Domain("state", "=", "posted")
             & Domain("invoice_date", ">=", self.date_from)

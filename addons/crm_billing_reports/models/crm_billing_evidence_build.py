@@ -3,7 +3,6 @@ import tempfile
 from odoo import fields, models
 from odoo.fields import Domain
 
-from ..report.crm_billing_report_mixin import ACCOUNT
 from ..report_rules.evidence import PackWriter
 from .crm_billing_evidence_tables import LINE_FIELDS, MESSAGE_FIELDS
 from .printed import print_document
@@ -169,9 +168,7 @@ class CrmBillingEvidence(models.Model):
         own = Domain("company_id", "=", self.company_id.id)
         account = Domain("partner_id", "child_of", self.partner_id.id)
         return (
-            self.env["account.move"].search(
-                own & Domain(ACCOUNT, "=", self.partner_id.id)
-            ),
+            self.env["account.move"].search(self._get_moves_domain()),
             self.env["crm.billing.agreement"].search(own & account),
             self.env["crm.dunning.case"].search(own & account),
             self.partner_id.search([("id", "child_of", self.partner_id.id)]),

@@ -11,6 +11,7 @@ BATCH = "crm.billing.export.batch"
 # What else of an attachment may change, such as its description.
 CONTENT = {"name", "raw", "datas", "db_datas", "store_fname", "checksum", "url", "type"}
 CONTENT |= {"mimetype", "res_model", "res_field", "res_id", "company_id"}
+CONTENT |= {"public"}  # else it is read by everybody who has the address
 
 
 class IrAttachment(models.Model):
@@ -33,6 +34,11 @@ class IrAttachment(models.Model):
         """Override of `base` to keep what proves something."""
         self._check_proves_nothing()
         return super().unlink()
+
+    def _delete_and_notify(self, message=None):
+        """Override of `mail`, whose route deletes as superuser what one may write."""
+        self.sudo(False)._check_proves_nothing()
+        return super()._delete_and_notify(message)
 
     # === BUSINESS METHODS === #
 

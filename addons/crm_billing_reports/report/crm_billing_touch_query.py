@@ -138,9 +138,11 @@ class CrmBillingTouchReport(models.Model):
         end is for the domain to say.
         """
         ids = self.env.context.get("billing_touch_handoffs")
-        if ids is None:
+        if not isinstance(ids, (list, tuple)):
             return SQL("TRUE")
-        handoffs = self.env["crm.billing.handoff"].sudo().browse(ids)
+        # A client may send anything under this key.
+        known = [one for one in ids if isinstance(one, int) and 0 < one < 2**31]
+        handoffs = self.env["crm.billing.handoff"].sudo().browse(known).exists()
         deals = handoffs.lead_id
         agreements = self.env["crm.billing.agreement"].sudo()
         agreements = agreements.with_context(active_test=False).search(

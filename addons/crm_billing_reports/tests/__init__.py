@@ -34,6 +34,7 @@ from . import test_ledger_edges
 from . import test_reports_access
 from . import test_reports_attacks
 from . import test_reports_machine
+from . import test_reports_proof_files
 from . import test_revenue_movements
 from . import test_revenue_months
 from . import test_revenue_replay

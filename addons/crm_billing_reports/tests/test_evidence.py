@@ -219,6 +219,19 @@ class TestEvidence(ReportsCommon):
             self.assertIn(account, files._get_accounts(move))
         self.assertNotIn(self.invoice, pack._get_moves(), "the payer did not pay it")
 
+    def test_messages_of_what_another_account_pays_are_in_both(self):
+        payer, _agreement, move = self._create_paid_by_another()
+        move.message_post(
+            body="Whose cost centre is it?",
+            message_type="comment",
+            subtype_xmlid="mail.mt_comment",
+        ).date = "2026-03-07"
+        self.env.flush_all()
+        for account in (self.account, payer):
+            pack = self._build(partner_id=account.id)
+            table = self._open(pack).read("messages/messages.csv").decode()
+            self.assertIn("Whose cost centre", table, account.name)
+
     def test_period_is_that_of_the_account_zone(self):
         self.account.billing_tz = "America/New_York"
         first, last = self._create_pack()._get_instants()

@@ -71,6 +71,14 @@ class TestReportsParameters(AttackCommon):
                 context = {"billing_slice_unit": unit}
                 self._rpc(report, "search_read", [], ["id"], context=context)
 
+    def test_deals_in_the_context_are_deals(self):
+        """What is none of them is passed over, before the database sees it."""
+        report = self.env["crm.billing.touch.report"].with_user(self.accountant)
+        for deals in ("junk", ["junk"], [["x"]], {"a": 1}, 5, [None], [2**40], [2**30]):
+            with self.subTest(deals):
+                context = {"billing_touch_handoffs": deals}
+                self._rpc(report, "search_count", [], context=context)
+
     def test_no_word_becomes_sql(self):
         """Refused by name, before the database sees it."""
         for model in self._get_reports():
