@@ -1,6 +1,10 @@
+from collections import Counter
+
 from odoo import api, models
 from odoo.fields import Domain
+from odoo.tools import SQL
 
+from .crm_billing_exception_proof import MOST_DOCUMENTS
 from .crm_billing_report_mixin import ACCOUNT
 
 
@@ -38,8 +42,8 @@ class CrmBillingExceptionChangeReport(models.Model):
         logged = Domain("action", "=", "armed") | (
             Domain("action", "=", "updated") & Domain("old_value", "!=", False)
         )
-        own = events.search_count(logged & Domain("company_id", "in", companies.ids))
-        of_all = events.search_count(logged & Domain("company_id", "=", False))
+        own = events.search(logged & Domain("company_id", "in", companies.ids))
+        of_all = events.search(logged & Domain("company_id", "=", False))
         shown = self.search(chosen)
         proof = self.env["crm.billing.exception.proof"]
         return [
@@ -49,7 +53,32 @@ class CrmBillingExceptionChangeReport(models.Model):
                 else self.env._("Changes without these filters"),
                 len(shown),
                 self.env._("applied revisions and what the log has"),
-                len(revisions) + own + of_all * len(companies),
-                lambda: (revisions._name, (revisions - shown.revision_id).ids),
+                len(revisions) + len(own) + len(of_all) * len(companies),
+                lambda: self._find_lost(shown, revisions, own | of_all, companies),
             )
         ]
+
+    @api.model
+    def _find_lost(self, shown, revisions, events, companies):
+        """Return the revisions that are no change of the list, or else the events."""
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT change.kind = 'revision', change.source_id, change.company_id"
+                " FROM (%s) change WHERE change.company_id = ANY(%s)",
+                self._select_changes(),
+                companies.ids,
+            )
+        )
+        counts = Counter((is_revision, source) for is_revision, source, _id in rows)
+        seen = set(shown.revision_id.ids)
+        lost = [
+            one for one in revisions.ids if one not in seen or counts[True, one] != 1
+        ]
+        if lost:
+            return (revisions._name, tuple(lost[:MOST_DOCUMENTS]))
+        lost = [
+            event.id
+            for event in events.sorted("id")
+            if counts[False, event.id] != (1 if event.company_id else len(companies))
+        ]
+        return (events._name, tuple(lost[:MOST_DOCUMENTS]))

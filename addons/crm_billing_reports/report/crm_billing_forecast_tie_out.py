@@ -15,6 +15,7 @@ MOVE_FIELDS = {
     "move_id": "id",
 }
 MOST_DOCUMENTS = 200
+NOTHING = (0, 0, 0)  # open, invoiced, collected
 HALF_CENT = Decimal("0.005")  # less is the noise of floats
 
 
@@ -28,6 +29,7 @@ class CrmBillingForecastReport(models.Model):
         """Override: each company's forecast against the ledger.
 
         Filters that the ledger does not know are left out of the proof; it says so.
+        Nothing is proved as well, and what the ledger alone has.
         """
         domain = Domain(domain)
         is_known = all(
@@ -35,11 +37,18 @@ class CrmBillingForecastReport(models.Model):
         )
         chosen = domain if is_known else Domain.TRUE
         totals = self._get_totals(chosen)
-        return [
-            proof
-            for forecast in self._get_forecasts().filtered(lambda one: one in totals)
-            for proof in self._prove(forecast, totals[forecast], chosen, is_known)
+        proofs = {
+            forecast: list(
+                self._prove(forecast, totals.get(forecast, NOTHING), chosen, is_known)
+            )
+            for forecast in self._get_forecasts()
+        }
+        telling = [
+            forecast
+            for forecast, of_company in proofs.items()
+            if forecast in totals or any(one.ledger_amount for one in of_company)
         ]
+        return [proof for forecast in telling or proofs for proof in proofs[forecast]]
 
     def _get_forecasts(self):
         """Return the forecasts that are shown, of the companies of the user."""
@@ -53,20 +62,20 @@ class CrmBillingForecastReport(models.Model):
         """Return ``{forecast: (open, invoiced, collected)}`` of the report."""
         measures = ("amount_open:sum", "invoiced_actual:sum", "cash_actual:sum")
         groups = self._read_group(domain, ["forecast_id"], measures)
-        return defaultdict(tuple, {row[0]: row[1:] for row in groups})
+        return {forecast: totals for forecast, *totals in groups}
 
     def _prove(self, forecast, totals, domain, is_known):
         _ = self.env._
         opened, invoiced, collected = (Decimal(str(total or 0)) for total in totals)
-        aged, culprits = self._get_aged(forecast, domain)
+        aged, late = self._get_aged(forecast, domain)
         own = domain & Domain("forecast_id", "=", forecast.id)
         names = (
             (
                 _("Open then"),
                 opened,
                 _("aging of that evening"),
-                aged,
-                lambda: culprits,
+                self._get_total(aged),
+                lambda: late or self._find_different(own, "amount_open", aged),
             ),
             (
                 _("Invoiced"),
@@ -90,6 +99,8 @@ class CrmBillingForecastReport(models.Model):
         if forecast.is_money_only:
             names = (names[0], names[2])
         for label, amount, ledger_label, ledger, find in names:
+            if len(self.env.companies) > 1:
+                label = f"{forecast.company_id.name}: {label}"
             yield TieOut(
                 label=label if is_known else _("%s without these filters", label),
                 amount=amount,
@@ -122,12 +133,12 @@ class CrmBillingForecastReport(models.Model):
     # === BUSINESS METHODS - THE OTHER SIDE === #
 
     def _get_aged(self, forecast, domain):
-        """Return the aging of the evening before, and what was entered since."""
+        """Return ``{invoice id: Decimal}`` of the evening before, and late entries."""
         evening = forecast.date - timedelta(days=1)
         aging = self.env["crm.billing.aging.report"]
         scope = Domain("company_id", "=", forecast.company_id.id)
-        [(total,)] = aging._read_group(
-            Domain("as_of", "=", evening) & scope & domain, [], ["total:sum"]
+        rows = aging._read_group(
+            Domain("as_of", "=", evening) & scope & domain, ["move_id"], ["total:sum"]
         )
         late = self.env["account.move"].search(
             scope
@@ -136,7 +147,8 @@ class CrmBillingForecastReport(models.Model):
             & Domain("create_date", ">", forecast.create_date),
             limit=MOST_DOCUMENTS,
         )
-        return Decimal(str(total or 0)), ("account.move", tuple(late.ids))
+        amounts = {move.id: Decimal(str(total or 0)) for move, total in rows}
+        return amounts, late and ("account.move", tuple(late.ids))
 
     def _get_invoiced(self, forecast, domain):
         """Return ``{invoice id: what was invoiced}`` of the ledger."""

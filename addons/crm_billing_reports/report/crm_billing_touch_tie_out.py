@@ -1,3 +1,4 @@
+from collections import Counter
 from decimal import Decimal
 
 from odoo import api, models
@@ -52,14 +53,12 @@ class CrmBillingTouchReport(models.Model):
             [("move_id", "in", refunds.ids), ("action", "=", "billed")]
         )
         by_hand = refunds - planned.move_id
-        touched = {row.id // 8 for row in own}
         _ = self.env._
         return self._compare(
             _("Credits") if is_known else _("Credits without these filters"),
-            len(own),
             _("credit notes that no plan made"),
-            by_hand.filtered(lambda move: move.id not in touched),
-            len(by_hand),
+            by_hand,
+            own,
         )
 
     def _prove_log(self, domain, is_known):
@@ -71,25 +70,31 @@ class CrmBillingTouchReport(models.Model):
             & Domain("company_id", "in", self.env.companies.ids)
             & chosen
         )
-        touched = {row.id // 8 for row in own}
         _ = self.env._
         return self._compare(
             _("Decisions") if is_known else _("Decisions without these filters"),
-            len(own),
             _("the audit log"),
-            events.filtered(lambda event: event.id not in touched),
-            len(events),
+            events,
+            own,
         )
 
     @staticmethod
-    def _compare(label, count, ledger_label, missing, ledger_count):
+    def _compare(label, ledger_label, listed, own):
+        """Return the proof that each of ``listed`` is one touch, no other one is."""
+        known = set(listed.ids)
+        counts = Counter(row.id // 8 for row in own)
+        different = [
+            number
+            for number in sorted({*counts, *known})
+            if counts[number] != (number in known)
+        ]
         return TieOut(
             label=label,
-            amount=Decimal(count),
+            amount=Decimal(len(own)),
             ledger_label=ledger_label,
-            ledger_amount=Decimal(ledger_count),
+            ledger_amount=Decimal(len(listed)),
             currency_id=False,
             documents=()
-            if count == ledger_count
-            else (missing._name, tuple(missing.ids[:MOST_DOCUMENTS])),
+            if len(own) == len(listed)
+            else (listed._name, tuple(different[:MOST_DOCUMENTS])),
         )

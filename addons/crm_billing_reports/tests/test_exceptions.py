@@ -164,6 +164,32 @@ class TestExceptions(ReportsCommon):
         self.assertEqual(proof["difference"], -1.0)
         self.assertIn(revision.id, proof["documents"][1])
 
+    def test_a_lost_event_is_named_by_the_proof_of_changes(self):
+        event = (
+            self.env["crm.billing.event"]
+            .sudo()
+            .create(
+                {
+                    "action": "armed",
+                    "company_id": self.company.id,
+                    "new_value": "Reminders",
+                    "source": "person",
+                    "user_id": self.env.uid,
+                }
+            )
+        )
+        self.env.flush_all()
+        every = self.changes._select_changes()
+        lost = SQL(
+            "SELECT * FROM (%s) one WHERE one.kind = 'revision' OR one.source_id <> %s",
+            every,
+            event.id,
+        )
+        with patch.object(type(self.changes), "_select_changes", lambda _self: lost):
+            [proof] = self.changes.get_tie_outs([])
+        self.assertEqual(proof["difference"], -1.0)
+        self.assertEqual(proof["documents"], ("crm.billing.event", (event.id,)))
+
     def test_month_beside_its_budget(self):
         self.company.billing_exception_budget = 30.0
         self._touch(self._bill(self.far, 10)[:3])

@@ -127,3 +127,48 @@ class TestForecastOutcome(ForecastCommon):
         [(expected, actual, opened)] = self.report._read_group(domain, [], measures)
         self.assertEqual((expected, actual), (False, False), "not 0: unknown")
         self.assertTrue(opened)
+
+    def test_a_forecast_without_rows_is_proved_as_well(self):
+        """Nothing is 0 = 0; what only the ledger has is red, with its invoices."""
+        old = self._create_dated("2027-05-01", 30.0)
+        with freeze_time(f"{TODAY} 12:00:00"):
+            self._forecast()
+        stranger = self._create_account("Nobody Billed")
+        with freeze_time("2027-06-20 12:00:00"):
+            new = self._create_dated("2027-06-18", 45.0)
+            self._pay_on(new, "2027-06-19")
+            proofs = self._prove_account(stranger)
+            self.assertEqual(len(proofs), 3)
+            for proof in proofs:
+                self.assertEqual((proof["amount"], proof["ledger_amount"]), (0.0, 0.0))
+            query = self.report._table_query
+            lost = SQL("SELECT * FROM (%s) one WHERE FALSE", query)
+            with patch.object(type(self.report), "_table_query", lost):
+                self.env.invalidate_all()
+                proofs = self._prove_account(self.account)
+        self.assertEqual(
+            [(one["label"], one["difference"], one["documents"][1]) for one in proofs],
+            [
+                ("Open then", -30.0, (old.id,)),
+                ("Invoiced", -45.0, (new.id,)),
+                ("Collected", -45.0, (new.id,)),
+            ],
+        )
+
+    def _prove_account(self, account):
+        return self.report.get_tie_outs(
+            [("partner_id", "=", account.id), ("as_of", "=", TODAY)]
+        )
+
+    def test_the_proofs_of_several_companies_are_told_apart(self):
+        self._create_dated("2027-05-01", 30.0)
+        self._forecast()
+        other = self.env["res.company"].create({"name": "Second Books"})
+        self.clerk.company_ids |= other
+        report = self.report.with_user(self.clerk).with_context(
+            allowed_company_ids=(self.company | other).ids
+        )
+        proofs = report.get_tie_outs([("as_of", "=", TODAY)])
+        self.assertTrue(proofs)
+        for proof in proofs:
+            self.assertTrue(proof["label"].startswith(f"{self.company.name}: "))

@@ -330,6 +330,17 @@ class TestTouches(ReportsCommon):
                 proof = report.get_tie_outs([])[place]
             self.assertEqual(proof["difference"], -1.0)
             self.assertEqual(proof["documents"], (model, (touch.id // 8,)))
+            twice = SQL(
+                "(%s) UNION ALL SELECT * FROM (%s) one WHERE one.id = %s",
+                query,
+                query,
+                touch.id,
+            )
+            with patch.object(type(self.report), "_table_query", twice):
+                self.env.invalidate_all()
+                proof = report.get_tie_outs([])[place]
+            self.assertEqual(proof["difference"], 1.0)
+            self.assertEqual(proof["documents"], (model, (touch.id // 8,)))
 
     def test_minutes_of_the_company_come_first(self):
         self.env["crm.billing.touch.cost"].search(
