@@ -1,12 +1,12 @@
-import base64
-
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ..billing_rules.usage_table import BadTable
 from ..models.crm_billing_usage_import import CHUNK
+from ..models.uploaded import read_upload
 
 MOST_ROWS = 500_000
+LARGEST_UPLOAD = 256  # MB
 
 
 class CrmBillingUsageImport(models.TransientModel):
@@ -63,6 +63,9 @@ class CrmBillingUsageImport(models.TransientModel):
                 batches = self.env["crm.billing.usage.batch"]
                 wizard.problem = batches._explain_table(problem)
                 continue
+            except UserError as problem:
+                wizard.problem = str(problem)
+                continue
             wizard.row_count = len(events)
             wizard.preview = [
                 {name: str(value) for name, value in event.items()}
@@ -103,7 +106,8 @@ class CrmBillingUsageImport(models.TransientModel):
         self._check_file()
         batch = self._create_batch()
         if self.row_count > CHUNK:
-            batch._queue(base64.b64decode(self.file), self.file_name, self.row_count)
+            data = read_upload(self.env, self.file, LARGEST_UPLOAD)
+            batch._queue(data, self.file_name, self.row_count)
         else:
             batch._record_all(self._read())
         return {
@@ -155,5 +159,5 @@ class CrmBillingUsageImport(models.TransientModel):
     def _read(self):
         batches = self.env["crm.billing.usage.batch"]
         return batches.new(self._prepare_batch())._read_events(
-            base64.b64decode(self.file)
+            read_upload(self.env, self.file, LARGEST_UPLOAD)
         )

@@ -11,6 +11,7 @@ from . import test_forecast_snapshot
 from . import test_forecast_outcome
 from . import test_invoice_status
 from . import test_touches
+from . import test_uploads
 from . import test_exceptions
 from . import test_books_export
 from . import test_books_checks

@@ -1,5 +1,3 @@
-import base64
-import binascii
 import hashlib
 
 from odoo import api, fields, models
@@ -11,6 +9,7 @@ from odoo.addons.crm_billing_handoff.billing_rules.usage_table import (
     decode,
     find_separator,
 )
+from odoo.addons.crm_billing_handoff.models.uploaded import read_upload
 
 from ..models.crm_billing_outside_document import KINDS
 from ..report_rules.outside_file import (
@@ -21,7 +20,6 @@ from ..report_rules.outside_file import (
     read_rows,
 )
 
-LARGEST_FILE = 20 * 1024 * 1024  # bytes
 MOST_ROWS = 100_000
 SHOWN_ERRORS = 200
 READER = "account.group_account_invoice"
@@ -221,12 +219,7 @@ class CrmBillingBooksImport(models.TransientModel):
 
         :raise UserError: it is no table, or lacks columns
         """
-        try:
-            data = base64.b64decode(self.file or b"", validate=True)
-        except binascii.Error as error:
-            raise UserError(self.env._("The upload is damaged. Try again.")) from error
-        if len(data) > LARGEST_FILE:
-            raise UserError(self.env._("Import at most 20 MB at a time."))
+        data = read_upload(self.env, self.file)
         rows = self._read_rows(data)
         try:
             place, columns = find_heading(rows)

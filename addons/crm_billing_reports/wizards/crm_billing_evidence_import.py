@@ -1,12 +1,11 @@
-import base64
-import binascii
-
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from odoo.addons.crm_billing_handoff.models.uploaded import read_upload
+
 from ..report_rules.evidence import BadPack, open_pack, verify
 
-LARGEST_UPLOAD = 256 * 1024 * 1024  # bytes
+LARGEST_UPLOAD = 256  # MB
 
 
 class CrmBillingEvidenceImport(models.TransientModel):
@@ -57,13 +56,7 @@ class CrmBillingEvidenceImport(models.TransientModel):
     # === BUSINESS METHODS === #
 
     def _read(self):
-        try:
-            data = base64.b64decode(self.file or b"", validate=True)
-        except binascii.Error as error:
-            raise UserError(self.env._("The upload is damaged. Try again.")) from error
-        if len(data) > LARGEST_UPLOAD:
-            raise UserError(self.env._("Read packs of at most 256 MB."))
-        return data
+        return read_upload(self.env, self.file, LARGEST_UPLOAD)
 
     def _prepare_pack(self, manifest):
         """Return the values of the pack, with the account that it is about here.

@@ -1,5 +1,3 @@
-import base64
-
 from odoo import fields, models
 from odoo.exceptions import UserError
 
@@ -9,10 +7,10 @@ from odoo.addons.crm_billing_handoff.billing_rules.usage_table import (
     find_separator,
     read_text,
 )
+from odoo.addons.crm_billing_handoff.models.uploaded import read_upload
 
 from ..report_rules.books_file import find_columns
 
-LARGEST_FILE = 20 * 1024 * 1024  # bytes
 # What the lists that QuickBooks exports, and other programs, call the name.
 NAMES = ("Name", "Display name", "Full name", "Customer", "Vendor", "Supplier")
 NAMES += ("Employee", "Customer full name", "Vendor display name")
@@ -73,10 +71,7 @@ class CrmBillingNameImport(models.TransientModel):
 
     def _read(self):
         """Return ``{name: (external id, whether active)}`` of the file."""
-        data = base64.b64decode(self.file)
-        if len(data) > LARGEST_FILE:
-            raise UserError(self.env._("Import at most 20 MB at a time."))
-        headings, *rows = self._read_rows(data)
+        headings, *rows = self._read_rows(read_upload(self.env, self.file))
         place = self._find(headings, NAMES)
         if place is None:
             raise UserError(

@@ -1,5 +1,3 @@
-import base64
-
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import groupby
@@ -10,10 +8,10 @@ from odoo.addons.crm_billing_handoff.billing_rules.usage_table import (
     find_separator,
     read_text,
 )
+from odoo.addons.crm_billing_handoff.models.uploaded import read_upload
 
 from ..dunning_rules import payout_file
 
-LARGEST_FILE = 20 * 1024 * 1024  # bytes
 SHOWN_ERRORS = 30
 
 
@@ -66,11 +64,8 @@ class CrmDunningPayoutImport(models.TransientModel):
 
         :raise UserError: the errors of the rows, in words
         """
-        data = base64.b64decode(self.file)
-        if len(data) > LARGEST_FILE:
-            raise UserError(self.env._("Import at most 20 MB at a time."))
         try:
-            text = decode(data)
+            text = decode(read_upload(self.env, self.file))
             rows = list(read_text(text, find_separator(text)))
         except BadTable as error:
             raise UserError(
