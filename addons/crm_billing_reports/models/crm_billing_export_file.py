@@ -4,6 +4,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ..report_rules import books_file
+from .crm_billing_export_batch import EXPORT
 from .crm_billing_system import ENTITIES
 
 TYPES = {"customer": "customers", "invoice": "invoices"}
@@ -17,8 +18,12 @@ class CrmBillingExportBatch(models.Model):
         "ir.attachment",
         "res_id",
         string="Files",
-        domain=[("res_model", "=", "crm.billing.export.batch")],
+        domain=[
+            ("res_model", "=", "crm.billing.export.batch"),
+            ("res_field", "=", "attachment_ids"),  # only who may export reads them
+        ],
         readonly=True,
+        groups=EXPORT,
     )
 
     # === ACTION METHODS === #
@@ -128,6 +133,7 @@ class CrmBillingExportBatch(models.Model):
                     "mimetype": "text/csv",
                     "res_model": self._name,
                     "res_id": self.id,
+                    "res_field": "attachment_ids",
                 }
                 for name, data in reversed(contents.items())  # the newest is on top
             ]
@@ -161,7 +167,7 @@ class CrmBillingExportBatch(models.Model):
         )
         event = {"action": "handed_out", "company_id": self.company_id.id, "note": text}
         reader["crm.billing.event"]._log([event])
-        self.message_post(body=text, attachment_ids=self.attachment_ids.ids)
+        self.message_post(body=text)
         self.activity_feedback(["crm_billing_handoff.mail_activity_type_billing"])
 
     def _notify(self, text, kind):

@@ -1,6 +1,6 @@
 """Files that prove something stay, whichever door somebody takes."""
 
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
@@ -87,6 +87,32 @@ class TestReportsProofFiles(HttpCase, AttackCommon):
                         response = self.url_open(f"/web/content/{proof.id}")
                     is_read = b"what was proved" in response.content
                     self.assertEqual(is_read, proof in readable)
+
+    def test_files_for_other_books_are_read_with_the_right_to_export(self):
+        self.batch._store_files({"invoices-1.csv": b"what was handed out"})
+        self.env.flush_all()
+        file = self.batch.attachment_ids
+        self.assertEqual(len(file), 1)
+        for user, readable in (
+            (self.seller, False),
+            (self.clerk, False),
+            (self.accountant, False),
+            (self.manager, True),
+        ):
+            with self.subTest(user.login):
+                self.authenticate(user.login, user.login)
+                with mute_logger("odoo.http"):
+                    response = self.url_open(f"/web/content/{file.id}")
+                is_read = b"what was handed out" in response.content
+                self.assertEqual(is_read, readable)
+                batch = self.batch.with_user(user)
+                if readable:
+                    self.assertEqual(batch.attachment_ids, file)
+                    continue
+                with self.assertRaises(AccessError):
+                    batch.read(["attachment_ids"])
+                with self.assertRaises(AccessError):
+                    file.with_user(user).read(["raw"])
 
     def test_a_thread_is_read_as_its_record_is(self):
         records = (*self.records, self.batch, self.system)
