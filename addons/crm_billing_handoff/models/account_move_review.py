@@ -140,11 +140,7 @@ class AccountMove(models.Model):
         self._check_is_biller()
         drafts = self.filtered(lambda move: move.state == "draft")
         for move in drafts:
-            odd = [
-                item["name"]
-                for item in move.billing_checklist or ()
-                if item["code"] in NEEDS_REASON and item["status"] in RED
-            ]
+            odd = move._get_to_explain()
             if odd and not move.billing_review_note:
                 raise UserError(
                     self.env._(
@@ -157,6 +153,15 @@ class AccountMove(models.Model):
                 )
         drafts._set_reviewed()
         return True
+
+    def _get_to_explain(self):
+        """Return the names of what is off what was agreed, and asks for a reason."""
+        self.ensure_one()
+        return [
+            item["name"]
+            for item in self.billing_checklist or ()
+            if item["code"] in NEEDS_REASON and item["status"] in RED
+        ]
 
     def _set_reviewed(self):
         now = fields.Datetime.now()
