@@ -143,6 +143,8 @@ class CrmBillingReportExport(models.AbstractModel):
     @api.model
     def _get_cell(self, record, field):
         value = record[field.name]
+        if record._is_blank(field.name):
+            return Cell("", field.type in NUMBERS)
         if field.type in NUMBERS:
             currency = self.env["res.currency"]
             if field.type == "monetary":

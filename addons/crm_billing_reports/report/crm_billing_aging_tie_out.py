@@ -43,10 +43,6 @@ class CrmBillingAgingReport(models.Model):
             for root in self._get_proved({*totals, *balances})
         ]
 
-    def _get_proved(self, found):
-        """Return the companies to prove: where nothing is open, nothing is booked."""
-        return sorted(found or self.env.company.root_id, key=lambda root: root.id)
-
     def _prove_total(self, root, total, balance, items, is_known):
         """Return the proof of a company; ``items`` are journal items, a domain."""
         currency = root.currency_id
@@ -219,7 +215,7 @@ class CrmBillingOverdueReport(models.Model):
                 if root.currency_id.is_zero(float(own[root] - other[root]))
                 else ("account.move", self._find_different(root)),
             )
-            for root in sorted({*own, *other}, key=lambda root: root.id)
+            for root in self._get_proved({*own, *other})
         ]
 
     @api.model

@@ -41,7 +41,7 @@ class CrmBillingCollectionReport(models.Model):
         )
         return [
             self._prove(root, mine.get(root, 0), ledger.get(root, 0), domain, matched)
-            for root in sorted({*mine, *ledger}, key=lambda root: root.id)
+            for root in self._get_proved({*mine, *ledger})
         ]
 
     def _prove(self, root, amount, ledger, domain, matched):

@@ -110,6 +110,12 @@ class CrmBillingHistoryReport(models.Model):
         record = self.payment_id or self.matched_move_id or self.move_id
         return record._get_records_action(context={})
 
+    # === BUSINESS METHODS - PRINT === #
+
+    def _is_blank(self, name):
+        """Override: what was logged moves no money."""
+        return self.kind == "event" and name in ("amount", "amount_currency")
+
     # === BUSINESS METHODS - QUERY === #
 
     @property

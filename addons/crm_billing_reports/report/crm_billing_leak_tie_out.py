@@ -46,7 +46,7 @@ class CrmBillingLeakReport(models.Model):
                 company,
                 is_known,
             )
-            for company in (leaks.company_id | moves.company_id).sorted("id")
+            for company in self._get_proved(leaks.company_id | moves.company_id)
         ]
 
     def _prove(self, leaks, moves, company, is_known):
@@ -57,6 +57,7 @@ class CrmBillingLeakReport(models.Model):
         if len(self.env.companies) > 1:
             label = f"{company.name}: {label}"
         shown = leaks.move_id
+        different = tuple(((shown | moves) - (shown & moves)).ids)
         return TieOut(
             label=label,
             amount=sum(
@@ -66,10 +67,7 @@ class CrmBillingLeakReport(models.Model):
             ledger_label=_("drafts and invoices not delivered"),
             ledger_amount=sum(map(self._get_open_untaxed, moves), Decimal(0)),
             currency_id=company.currency_id.id,
-            documents=(
-                "account.move",
-                tuple(((shown | moves) - (shown & moves)).ids),
-            ),
+            documents=("account.move", different) if different else (),
         )
 
     # === BUSINESS METHODS - THE LEDGER === #

@@ -243,6 +243,16 @@ class CrmBillingMatchReport(models.Model):
         currency = self.currency_there_id or self.currency_id
         return format_amount(self.env, self.amount_there, currency)
 
+    # === BUSINESS METHODS - PRINT === #
+
+    def _is_blank(self, name):
+        """Override: a side that has no such document has no amount."""
+        amount, _, side = name.rpartition("_")
+        is_of_side = amount in ("amount", "balance", "open")
+        if is_of_side and side in ("here", "there"):
+            return not self[f"number_{side}"]
+        return name == "difference" and not self.difference
+
     # === ACTION METHODS === #
 
     def action_open(self):

@@ -33,11 +33,12 @@ class CrmBillingMatchReport(models.Model):
             for one in domain.iter_conditions()
         )
         chosen = domain if is_known else Domain.TRUE
-        return [
-            proof
+        proofs = [
+            self._prove(system, chosen, is_known)
             for system in self._get_compared_books()
-            if (proof := self._prove(system, chosen, is_known))
         ]
+        telling = [proof for proof, is_empty in proofs if not is_empty]
+        return telling or [proof for proof, _is_empty in proofs]
 
     def _get_compared_books(self):
         """Return the books on the board, of the companies of the user."""
@@ -48,7 +49,7 @@ class CrmBillingMatchReport(models.Model):
         )
 
     def _prove(self, system, domain, is_known):
-        """Return the proof of one of the books, none where there is no document."""
+        """Return the proof of one of the books, and whether it is about nothing."""
         board, shown = self.sudo(), self._get_board_domain(system, domain)
         moves = self.env["account.move"].sudo()
         invoices = self._get_invoice_domain(system, domain)
@@ -56,14 +57,12 @@ class CrmBillingMatchReport(models.Model):
         [(ledger, booked)] = moves._read_group(
             invoices, [], ["amount_total_signed:sum", "__count"]
         )
-        if not count and not booked:
-            return None
         label = self.env._("Invoices compared with %(books)s", books=system.name)
         if not is_known:
             label = self.env._("%(figure)s without these filters", figure=label)
         currency = system.company_id.currency_id
         is_equal = currency.compare_amounts(mine or 0, ledger or 0) == 0
-        return TieOut(
+        proof = TieOut(
             label=label,
             amount=Decimal(str(mine or 0)),
             ledger_label=self.env._("the invoices of the ledger"),
@@ -76,6 +75,7 @@ class CrmBillingMatchReport(models.Model):
                 self._find_different(board.search(shown), moves.search(invoices)),
             ),
         )
+        return proof, not (count or booked)
 
     @staticmethod
     def _get_board_domain(system, domain):

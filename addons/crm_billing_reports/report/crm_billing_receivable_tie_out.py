@@ -46,7 +46,7 @@ class CrmBillingReceivableReport(models.Model):
             self.env["account.move"].sudo(), invoices, ["amount_total_signed"]
         )
         proofs = []
-        for root in sorted({*mine, *aged, *sold}, key=lambda root: root.id):
+        for root in self._get_proved({*mine, *aged, *sold}):
             closing, not_due, sales = mine.get(root, (Decimal(0),) * 3)
             total, due_later, retained = aged.get(root, (Decimal(0),) * 3)
             (billed,) = sold.get(root, (Decimal(0),))

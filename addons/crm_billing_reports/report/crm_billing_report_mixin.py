@@ -98,6 +98,12 @@ class CrmBillingReportMixin(models.AbstractModel):
             "is_default": not (as_of or first or last),
         }
 
+    # === BUSINESS METHODS - PRINT === #
+
+    def _is_blank(self, name):
+        """Return whether a field says nothing about the row: paper leaves it empty."""
+        return False
+
     # === BUSINESS METHODS - TIE-OUT === #
 
     @api.model
@@ -135,6 +141,16 @@ class CrmBillingReportMixin(models.AbstractModel):
     def _get_tie_outs(self, domain):
         """Return a :class:`TieOut` for each company and check; a hook."""
         return []
+
+    @api.model
+    def _get_proved(self, found):
+        """Return the companies to prove by id, the own one where nothing was found.
+
+        :param found: companies with a figure on either side
+        """
+        # Of a company that is above the user's branch only the currency is read.
+        own = self.env.company.sudo().root_id
+        return sorted(found or own, key=lambda company: company.id)
 
     @api.model
     def _format_tie_out(self, proof):

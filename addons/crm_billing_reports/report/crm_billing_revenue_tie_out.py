@@ -43,14 +43,14 @@ class CrmBillingRevenueMixin(models.AbstractModel):
             label = self.env._("%(total)s, without these filters", total=label)
         totals, others = mine(False), theirs(False)
         proofs = []
-        for company_id, _all in sorted({*totals, *others}):
-            company = self.env["res.company"].browse(company_id)
+        found = {company_id for company_id, _all in (*totals, *others)}
+        for company in self._get_proved(self.env["res.company"].browse(found)):
             name = f"{company.name}: {label}" if len(self.env.companies) > 1 else label
             proof = TieOut(
                 label=name,
-                amount=totals[company_id, 0],
+                amount=totals[company.id, 0],
                 ledger_label=ledger_label,
-                ledger_amount=others[company_id, 0],
+                ledger_amount=others[company.id, 0],
                 currency_id=company.currency_id.id,
             )
             if not company.currency_id.is_zero(float(proof.difference)):

@@ -150,7 +150,7 @@ class CrmBillingStatusReport(models.Model):
             ["amount_residual"],
         )
         proofs = []
-        for company in sorted({*mine, *invoices}, key=lambda company: company.id):
+        for company in self._get_proved({*mine, *invoices}):
             amounts = mine[company] or (Decimal(0),) * len(PROOFS)
             ledgers = [
                 (sums[company] or (Decimal(0),))[0] for sums in (invoices, booked, late)

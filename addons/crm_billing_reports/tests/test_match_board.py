@@ -2,6 +2,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import Form, new_test_user, tagged
 
+from ..models.crm_billing_report_export import ExportOptions
 from .match_common import MatchCommon
 
 
@@ -75,6 +76,28 @@ class TestMatchBoard(MatchCommon):
         self._read(self._invoice_row())
         self._read_complete(self._invoice_row(id="9", number="Q-9"))
         self.assertEqual(self._get_row().reason, "missing_there")
+
+    def test_paper_leaves_a_side_that_is_missing_empty(self):
+        self._read(self._invoice_row(id="9", number="Q-9"))
+        money = self.company.currency_id.symbol
+        columns = ("number", "balance_here", "balance_there", "amount_there")
+        export = self.env["crm.billing.report.export"].with_user(self.accountant)
+        options = ExportOptions(
+            domain=[("number", "in", (self.invoice.name, "Q-9"))],
+            columns=columns,
+            format="pdf",
+        )
+        _labels, lines = export._get_print_table(
+            export.env["crm.billing.match.report"], options
+        )
+        texts = {cells[0].text: [cell.text for cell in cells[1:]] for _, cells in lines}
+        here, there, amount = texts[self.invoice.name]
+        self.assertIn("120.00", here)
+        self.assertEqual((there, amount), ("", ""))
+        here, there, amount = texts["Q-9"]
+        self.assertEqual(here, "")
+        self.assertIn("120.00", there)
+        self.assertIn(money, amount)
 
     def test_what_is_void_there_and_never_was_here_is_no_row(self):
         self._read(self._invoice_row(id="9", number="Q-9", status="Void"))

@@ -49,6 +49,13 @@ class TestReportHistory(ExportCommon):
         self.assertEqual((event.action, event.note), ("sent", "ap@example.com"))
         self.assertEqual(event.actor_id, self.env.user)
 
+    def test_paper_has_no_amount_of_what_was_logged(self):
+        self.domain = [("move_id", "=", self.invoice.id)]
+        options = self._options(columns=("kind", "amount"), format="pdf")
+        _labels, lines = self._get_export()._get_print_table(self.env[HISTORY], options)
+        empty = {cells[0].text for _depth, cells in lines if not cells[1].text}
+        self.assertEqual(empty, {"Logged"})
+
     def test_a_credit_note_is_used_up_by_its_matching(self):
         amounts = self._search(self.note).mapped("amount")
         self.assertEqual([amount for amount in amounts if amount], [-20.0, 20.0])

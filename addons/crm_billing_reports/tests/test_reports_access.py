@@ -231,6 +231,40 @@ class TestReportsAccess(AccessCommon):
                 options = ExportOptions(domain=[], format="pdf", columns=columns)
                 self.assertFalse(export._prepare_print(report, options)["lines"])
 
+    def test_nothing_is_proved_as_well(self):
+        """A company without a document, or a branch of its own, reads 0 = 0."""
+        company = self._move_to_another_company(self.accountant)
+        self.env["crm.billing.system"].create(
+            {
+                "name": "New Books",
+                "kind": "generic_csv",
+                "company_id": company.id,
+                "start_date": "2020-01-01",
+            }
+        )
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": company.id}
+        )
+        for own in (company, branch):
+            self.accountant.write(
+                {"company_ids": [Command.set(own.ids)], "company_id": own.id}
+            )
+            self.env["crm.billing.forecast"].with_context(
+                allowed_company_ids=own.ids
+            ).action_forecast_now()
+            for model in self._get_reports():
+                if own == branch and model == "crm.billing.match.report":
+                    continue  # its books are those of the company
+                with self.subTest(f"{own.name} {model}"):
+                    report = self.env[model].with_user(self.accountant)
+                    proofs = call_kw(report, "get_tie_outs", [[]], {})
+                    self.assertTrue(proofs)
+                    for proof in proofs:
+                        self.assertTrue(proof["ties"])
+                        self.assertEqual(
+                            (proof["amount"], proof["ledger_amount"]), (0.0, 0.0)
+                        )
+
     def test_no_record_of_another_company_is_seen(self):
         stored = [
             name
