@@ -30,48 +30,57 @@ class DigestDigest(models.Model):
     @api.depends_context("start_datetime", "end_datetime", "uid")
     def _compute_kpi_billing_billed_value(self):
         """Invoices less credit notes of the days, tax included."""
-        first, last = self._get_billing_days()
-        period = [("date", ">=", first), ("date", "<=", last)]
-        report = self.env["crm.billing.status.report"]
-        self._add_up_billing("billed", report, "amount_billed", period)
+        self._add_up_billing(
+            "billed",
+            self.env["crm.billing.status.report"],
+            "amount_billed",
+            lambda first, last: [("date", ">=", first), ("date", "<=", last)],
+        )
 
     @api.depends_context("start_datetime", "end_datetime", "uid")
     def _compute_kpi_billing_overdue_value(self):
         """What was past its due date at the end of the last day."""
-        _first, last = self._get_billing_days()
-        report = self.env["crm.billing.aging.report"]
-        self._add_up_billing("overdue", report, "overdue", [("as_of", "=", last)])
+        self._add_up_billing(
+            "overdue",
+            self.env["crm.billing.aging.report"],
+            "overdue",
+            lambda _first, last: [("as_of", "=", last)],
+        )
 
     @api.depends_context("start_datetime", "end_datetime", "uid")
     def _compute_kpi_billing_mrr_value(self):
         """What recurred each month at the end of the last day."""
-        _first, last = self._get_billing_days()
-        report = self.env["crm.billing.revenue.month.report"]
-        month = fields.Date.start_of(last, "month")
-        domain = [("as_of", "=", last), ("date", "=", month)]
-        self._add_up_billing("mrr", report, "closing", domain)
+        self._add_up_billing(
+            "mrr",
+            self.env["crm.billing.revenue.month.report"],
+            "closing",
+            lambda _first, last: [
+                ("as_of", "=", last),
+                ("date", "=", fields.Date.start_of(last, "month")),
+            ],
+        )
 
     # === BUSINESS METHODS === #
 
-    def _get_billing_days(self):
-        """Return the first and last day that the figures are about."""
-        start, end, _companies = self._get_kpi_compute_parameters()
-        last = fields.Date.to_date(end)
-        return min(fields.Date.to_date(start) + timedelta(days=1), last), last
-
-    def _add_up_billing(self, name, report, measure, domain):
+    def _add_up_billing(self, name, report, measure, get_domain):
         """Write the total of ``measure`` in each company's own currency.
 
+        Outside of a mail there are no days: nothing is added up then.
+
+        :param get_domain: function of the first and last day that the figures are about
         :raise AccessError: the recipient reads no such report; the mail leaves it out
         """
-        _start, _end, companies = self._get_kpi_compute_parameters()
-        totals = dict(
-            report._read_group(
-                [("company_id", "in", companies.ids), *domain],
+        start, end, companies = self._get_kpi_compute_parameters()
+        totals = {}
+        if start and end:
+            last = fields.Date.to_date(end)
+            first = min(fields.Date.to_date(start) + timedelta(days=1), last)
+            groups = report._read_group(
+                [("company_id", "in", companies.ids), *get_domain(first, last)],
                 ["company_id"],
                 [f"{measure}:sum"],
             )
-        )
+            totals = dict(groups)
         for digest in self:
             company = digest.company_id or self.env.company
             digest[f"kpi_billing_{name}_value"] = totals.get(company, 0.0)

@@ -242,6 +242,15 @@ class TestDashboard(ReportsCommon):
         digest = self.env.ref("crm_billing_reports.digest_billing")
         self.assertFalse(digest._compute_kpis(self.company, reader))
 
+    def test_a_digest_is_read_outside_of_a_mail(self):
+        """By RPC or in an export all of its fields are read, without any days."""
+        digest = self.env.ref("crm_billing_reports.digest_billing")
+        figures = [name for name in digest._fields if name.startswith("kpi_billing_")]
+        [values] = digest.with_user(self.env.ref("base.user_admin")).read(figures)
+        amounts = {name: values[name] for name in figures if name.endswith("_value")}
+        self.assertEqual(len(amounts), 3)
+        self.assertEqual(set(amounts.values()), {0.0})
+
     def test_the_mail_is_sent_on_its_day_once(self):
         digest = self.env.ref("crm_billing_reports.digest_billing")
         digest.write({"user_ids": self.manager.ids, "next_run_date": date(2027, 6, 15)})
