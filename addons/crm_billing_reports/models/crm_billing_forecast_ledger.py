@@ -9,6 +9,7 @@ from odoo.tools import SQL
 
 from odoo.addons.crm_dunning.models.crm_dunning_case_context import HABIT_DAYS
 
+from ..report.crm_billing_forecast_report import SALES
 from ..report.crm_billing_report_mixin import ACCOUNT
 from ..report_rules.aging import RETENTION, UNAPPLIED
 from ..report_rules.forecast import (
@@ -53,7 +54,7 @@ class CrmBillingForecast(models.Model):
         """
         moves = self.env["account.move"].search(
             Domain("company_id", "=", self.company_id.id)
-            & Domain("move_type", "in", ("out_invoice", "out_refund"))
+            & Domain("move_type", "in", (*SALES, "out_refund"))
             & (
                 Domain("state", "=", "draft")
                 | (Domain("state", "=", "posted") & Domain("date", ">=", self.date))

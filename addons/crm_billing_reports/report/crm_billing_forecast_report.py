@@ -5,6 +5,7 @@ from odoo.tools import SQL
 from ..models.crm_billing_forecast_line import MEASURES, SOURCES
 from .crm_billing_status_query import BANKS
 
+SALES = ("out_invoice", "out_receipt")
 # What nobody could foresee: it came into being after the snapshot.
 NEW = ("new", "Not Foreseen")
 
@@ -15,8 +16,9 @@ class CrmBillingForecastReport(models.Model):
     The forecast is the last one of each company made on or before the day asked for
     (``as_of`` in the domain, today by default). What happened is read from the ledger
     by its own dates, from the first day of that forecast up to today: customer
-    invoices and credit notes by invoice date, money by the date of its matching with
-    an instalment (billing rules, 8.6). Company currency.
+    invoices, receipts and credit notes by invoice date (drafts of earlier days on the
+    first day, on which they are expected), money by the date of its matching with an
+    instalment (billing rules, 8.6). Company currency.
     """
 
     _name = "crm.billing.forecast.report"
@@ -227,14 +229,22 @@ class CrmBillingForecastReport(models.Model):
                    CASE WHEN known.is_known THEN 'document'
                         WHEN billed.agreement_id IS NOT NULL THEN 'agreement'
                         ELSE 'new' END,
-                   move.invoice_date, move.company_id, move.commercial_partner_id,
+                   GREATEST(move.invoice_date, chosen.date),
+                   move.company_id, move.commercial_partner_id,
                    move.invoice_user_id, move.team_id, move.currency_id,
                    billed.agreement_id, move.id,
                    0, 0, 0, move.amount_untaxed_signed, 0, 0, 0, 0, 0
               FROM chosen
-              JOIN account_move move ON move.company_id = chosen.company_id
-               AND move.invoice_date BETWEEN chosen.date
-                   AND LEAST(chosen.date_until, %(today)s)
+        CROSS JOIN LATERAL (
+                   SELECT id FROM account_move
+                    WHERE company_id = chosen.company_id
+                      AND invoice_date BETWEEN chosen.date
+                          AND LEAST(chosen.date_until, %(today)s)
+                    UNION
+                   SELECT move_id FROM crm_billing_forecast_line
+                    WHERE forecast_id = chosen.id AND source = 'document') found
+              JOIN account_move move ON move.id = found.id
+               AND move.invoice_date <= LEAST(chosen.date_until, %(today)s)
         CROSS JOIN LATERAL (
                    SELECT min(agreement_id) AS agreement_id
                      FROM account_move_crm_billing_agreement_rel
@@ -244,10 +254,11 @@ class CrmBillingForecastReport(models.Model):
                                    WHERE line.move_id = move.id
                                      AND line.forecast_id = chosen.id
                                      AND line.source = 'document') AS is_known) known
-             WHERE move.move_type IN ('out_invoice', 'out_refund')
+             WHERE move.move_type IN %(types)s
                AND move.state = 'posted' AND chosen.is_money_only IS NOT TRUE
             """,
             today=today,
+            types=(*SALES, "out_refund"),
         )
 
     def _select_money(self, today):
@@ -286,11 +297,12 @@ class CrmBillingForecastReport(models.Model):
                      FROM crm_billing_forecast_line expected
                     WHERE expected.move_id = move.id
                       AND expected.forecast_id = chosen.id) known
-             WHERE move.move_type = 'out_invoice' AND move.state = 'posted'
+             WHERE move.move_type IN %(types)s AND move.state = 'posted'
                AND line.display_type = 'payment_term'
                AND journal.type IN %(banks)s
             """,
             today=today,
+            types=SALES,
             share=self.env["crm.billing.collection.report"]._select_share(),
             banks=BANKS,
         )

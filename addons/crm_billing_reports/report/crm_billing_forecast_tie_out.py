@@ -5,6 +5,7 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from .crm_billing_forecast_report import SALES
 from .crm_billing_report_mixin import ACCOUNT, TieOut
 from .crm_billing_status_query import BANKS
 
@@ -151,11 +152,20 @@ class CrmBillingForecastReport(models.Model):
         return amounts, late and ("account.move", tuple(late.ids))
 
     def _get_invoiced(self, forecast, domain):
-        """Return ``{invoice id: what was invoiced}`` of the ledger."""
+        """Return ``{invoice id: what was invoiced}`` of the ledger, with drafts of
+        earlier days that were posted since."""
+        drafts = self.env["crm.billing.forecast.line"].search(
+            [("forecast_id", "=", forecast.id), ("source", "=", "document")]
+        )
+        last = min(forecast.date_until, fields.Date.context_today(self))
         rows = self.env["account.move"]._read_group(
             self._get_move_domain(forecast, domain)
-            & Domain("move_type", "in", ("out_invoice", "out_refund"))
-            & self._get_days("invoice_date", forecast),
+            & Domain("move_type", "in", (*SALES, "out_refund"))
+            & Domain("invoice_date", "<=", last)
+            & (
+                Domain("invoice_date", ">=", forecast.date)
+                | Domain("id", "in", drafts.move_id.ids)
+            ),
             ["id"],
             ["amount_untaxed_signed:sum"],
         )
@@ -164,7 +174,7 @@ class CrmBillingForecastReport(models.Model):
     def _get_collected(self, forecast, domain):
         """Return ``{invoice id: what was collected of it}`` of the ledger."""
         invoices = self._get_move_domain(forecast, domain) & Domain(
-            "move_type", "=", "out_invoice"
+            "move_type", "in", SALES
         )
         lines = self.env["account.move.line"].sudo()
         instalments = lines._search(

@@ -49,6 +49,51 @@ class TestForecastOutcome(ForecastCommon):
             for proof in self.report.get_tie_outs(domain):
                 self.assertEqual(proof["difference"], 0.0, proof["ledger_label"])
 
+    def test_a_sales_receipt_is_invoiced_and_collected(self):
+        """As in the other reports: what is owed for it is in the aging."""
+        opened = self._create_dated(
+            "2027-06-01", 50.0, due="2027-06-18", move_type="out_receipt"
+        )
+        drafted = self._create_dated("2027-06-16", 30.0, move_type="out_receipt")
+        drafted.button_draft()
+        self._forecast()
+        with freeze_time("2027-06-25 12:00:00"):
+            drafted.action_post()
+            self._pay_on(opened, "2027-06-24", 50.0)
+            self._assert_outcome(
+                {"open": [0.0, 0.0, 50.0, 50.0], "document": [30.0, 30.0, 30.0, 0.0]}
+            )
+
+    def test_a_draft_of_an_earlier_day_that_is_posted_has_happened(self):
+        """It is expected today, and keeps the date of the day that it is for."""
+        drafted = self._create_dated("2027-06-10", 30.0, due="2027-06-20")
+        drafted.button_draft()
+        self._forecast()
+        with freeze_time("2027-06-25 12:00:00"):
+            drafted.action_post()
+            self.assertEqual(drafted.invoice_date, date(2027, 6, 10))
+            # By its date it was open the evening before, when nobody knew of it.
+            self._assert_outcome({"document": [30.0, 30.0, 30.0, 0.0]}, late=30.0)
+            today = date.fromisoformat(TODAY)
+            for measure in ("invoiced", "invoiced_actual"):
+                self.assertEqual(self._by_day(measure, as_of=TODAY), {today: 30.0})
+
+    def _assert_outcome(self, expected, late=0.0):
+        """Compare invoices and money of each source, expected and actual, and prove.
+
+        :param late: what was dated back since, so that the evening before has changed
+        """
+        self.env.flush_all()
+        domain = [("partner_id", "=", self.account.id), ("as_of", "=", TODAY)]
+        names = ("invoiced", "invoiced_actual", "cash", "cash_actual")
+        groups = self.report._read_group(
+            domain, ["source"], [f"{name}:sum" for name in names]
+        )
+        found = {source: amounts for source, *amounts in groups}
+        self.assertEqual(found, expected)
+        proofs = self.report.get_tie_outs(domain)
+        self.assertEqual([one["difference"] for one in proofs], [-late, 0.0, 0.0])
+
     def test_what_a_payment_writes_off_is_not_collected(self):
         move = self._create_dated("2027-06-01", 50.0, due="2027-06-18")
         self._forecast()
