@@ -219,9 +219,8 @@ class CrmBillingForecast(models.Model):
     def _get_tax_factors(self, taxes, position_id):
         """Return what a price is before and with tax; an estimate by percentages."""
         position = self.env["account.fiscal.position"].browse(position_id or ())
-        percents = position.map_tax(taxes._origin).filtered(
-            lambda tax: tax.amount_type == "percent"
-        )
+        single = position.map_tax(taxes._origin).flatten_taxes_hierarchy()
+        percents = single.filtered(lambda tax: tax.amount_type == "percent")
         included = percents.filtered("price_include")
         inside = 1 + sum((Decimal(str(tax.amount)) for tax in included), ZERO) / 100
         every = 1 + sum((Decimal(str(tax.amount)) for tax in percents), ZERO) / 100

@@ -72,6 +72,31 @@ class TestForecastSnapshot(ForecastCommon):
             self._by_day("cash"), {date(2027, 6, 20): 55.0, date(2027, 7, 20): 55.0}
         )
 
+    def test_money_comes_with_all_taxes_of_a_group(self):
+        """As where a central and a state tax are one choice on the invoice."""
+        group = self.tax.copy(
+            {
+                "name": "Central and state",
+                "amount_type": "group",
+                "children_tax_ids": [
+                    Command.set(
+                        [self.tax.copy({"name": name}).id for name in ("C", "S")]
+                    )
+                ],
+            }
+        )
+        agreement = self._create_agreement(
+            start_date=date(2027, 6, 20),
+            end_date=date(2027, 7, 19),
+            price_unit=100.0,
+            lines=[{"tax_ids": [Command.set(group.ids)]}],
+        )
+        self._forecast()
+        self.assertEqual(self._sum("invoiced", "cash"), (100.0, 120.0))
+        with freeze_time("2027-06-20 12:00:00"):
+            [move] = agreement.generate_invoices()
+        self.assertEqual(move.amount_total, 120.0)
+
     def test_a_renewal_that_is_agreed_is_expected_one_to_be_decided_is_possible(self):
         values = {
             "start_date": date(2026, 7, 1),
