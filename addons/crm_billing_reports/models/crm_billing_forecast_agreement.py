@@ -32,7 +32,7 @@ class CrmBillingForecast(models.Model):
     """What agreements will bill: the engine's own plan, and what it cannot know.
 
     Coming usage is the average of the last three billed periods; a milestone comes on
-    its expected date; a term that renews by itself goes on at its MRR.
+    its expected date; a term that renews by itself goes on at its last MRR.
     """
 
     _inherit = "crm.billing.forecast"
@@ -162,23 +162,27 @@ class CrmBillingForecast(models.Model):
         )
 
     def _plan_renewal(self, book, agreement):
-        """Add the MRR of the term after this one, month by month."""
+        """Add what recurs when this term ends, for the next one, month by month."""
         policy, end = agreement.renewal_policy, agreement.end_date
         if (
             policy == "none"
-            or not (end and agreement.mrr)
+            or not (end and self.date <= end < self.date_until)
             or agreement.cancel_date
             or agreement._get_live_successor()
         ):
             return
         renews = policy == "auto" or agreement.missed_notice == "renew"
-        mrr = Decimal(str(agreement.mrr))
+        lines = agreement.line_ids.filtered(lambda line: line._counts_on(end))
+        total = sum(line._get_mrr() for line in lines)
+        if not total:
+            return
+        mrr = Decimal(str(agreement.currency_id.round(float(total))))
         amount = Range.likely(mrr) if renews else Range.possible(mrr)
         first = fields.Date.add(end, days=1)
         day, month = first, 0
         while day <= self.date_until:
             if day >= self.date:
-                self._plan_extra(book, "renewal", agreement.line_ids[:1], day, amount)
+                self._plan_extra(book, "renewal", lines[:1], day, amount)
             month += 1
             day = first + relativedelta(months=month)
 

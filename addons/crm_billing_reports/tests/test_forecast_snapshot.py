@@ -116,6 +116,29 @@ class TestForecastSnapshot(ForecastCommon):
             self._sum("invoiced", "invoiced_high", source="renewal"), (0.0, 300.0)
         )
 
+    def test_a_renewal_is_worth_what_the_term_ends_with(self):
+        """Not what runs today: lines may not have begun yet, or end before it."""
+        self._create_agreement(
+            start_date=date(2027, 7, 1),
+            end_date=date(2027, 7, 31),
+            renewal_policy="auto",
+            price_unit=100.0,
+        )
+        self._create_agreement(
+            start_date=date(2027, 6, 1),
+            end_date=date(2027, 7, 31),
+            billed_until=date(2027, 7, 31),
+            renewal_policy="auto",
+            lines=[
+                {"price_unit": 7.0},
+                {"price_unit": 40.0, "end_date": date(2027, 6, 30)},
+            ],
+        )
+        self._forecast()
+        self.assertEqual(
+            self._sum("invoiced", "invoiced_high", source="renewal"), (214.0, 214.0)
+        )
+
     def test_a_milestone_is_expected_on_its_day(self):
         phase = {"name": "Design", "kind": "percent", "weight": 100.0}
         agreement = self._create_agreement(
