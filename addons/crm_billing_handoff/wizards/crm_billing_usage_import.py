@@ -106,7 +106,7 @@ class CrmBillingUsageImport(models.TransientModel):
         self._check_file()
         batch = self._create_batch()
         if self.row_count > CHUNK:
-            data = read_upload(self.env, self.file, LARGEST_UPLOAD)
+            data = read_upload(self, LARGEST_UPLOAD)
             batch._queue(data, self.file_name, self.row_count)
         else:
             batch._record_all(self._read())
@@ -159,5 +159,5 @@ class CrmBillingUsageImport(models.TransientModel):
     def _read(self):
         batches = self.env["crm.billing.usage.batch"]
         return batches.new(self._prepare_batch())._read_events(
-            read_upload(self.env, self.file, LARGEST_UPLOAD)
+            read_upload(self, LARGEST_UPLOAD)
         )

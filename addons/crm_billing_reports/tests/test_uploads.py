@@ -42,6 +42,20 @@ class TestUploads(BooksCommon):
                 with self.assertRaisesRegex(UserError, "The upload is damaged"):
                     wizard.action_import()
 
+    def test_a_file_of_any_size_is_read_while_it_is_saved(self):
+        """The web client saves with ``bin_size``: the file reads as its size then."""
+        wizards = self.env["crm.billing.usage.import"]
+        for digits in range(1, 5):
+            name = b"C" * 10**digits
+            text = b"id;at;value;meter;account\nc-1;2026-11-01;4;calls;" + name
+            wizard = wizards.create({"file": b64encode(text)})
+            self.env.flush_all()
+            self.env.invalidate_all()
+            with self.subTest(len(text)):
+                saved = wizard.with_context(bin_size=True)
+                self.assertFalse(saved.problem)
+                self.assertEqual(saved.row_count, 1)
+
     def test_broken_lines_are_joined(self):
         """Clients of XML-RPC send base64 in lines of 76 characters."""
         text = b"Name,Id\n" + b"".join(b"Account %d,%d\n" % (n, n) for n in range(30))

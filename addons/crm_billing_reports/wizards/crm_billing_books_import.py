@@ -219,7 +219,7 @@ class CrmBillingBooksImport(models.TransientModel):
 
         :raise UserError: it is no table, or lacks columns
         """
-        data = read_upload(self.env, self.file)
+        data = read_upload(self)
         rows = self._read_rows(data)
         try:
             place, columns = find_heading(rows)

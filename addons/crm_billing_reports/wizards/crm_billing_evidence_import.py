@@ -56,7 +56,7 @@ class CrmBillingEvidenceImport(models.TransientModel):
     # === BUSINESS METHODS === #
 
     def _read(self):
-        return read_upload(self.env, self.file, LARGEST_UPLOAD)
+        return read_upload(self, LARGEST_UPLOAD)
 
     def _prepare_pack(self, manifest):
         """Return the values of the pack, with the account that it is about here.

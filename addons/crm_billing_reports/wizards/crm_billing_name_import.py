@@ -71,7 +71,7 @@ class CrmBillingNameImport(models.TransientModel):
 
     def _read(self):
         """Return ``{name: (external id, whether active)}`` of the file."""
-        headings, *rows = self._read_rows(read_upload(self.env, self.file))
+        headings, *rows = self._read_rows(read_upload(self))
         place = self._find(headings, NAMES)
         if place is None:
             raise UserError(

@@ -65,7 +65,7 @@ class CrmDunningPayoutImport(models.TransientModel):
         :raise UserError: the errors of the rows, in words
         """
         try:
-            text = decode(read_upload(self.env, self.file))
+            text = decode(read_upload(self))
             rows = list(read_text(text, find_separator(text)))
         except BadTable as error:
             raise UserError(
